@@ -1,0 +1,219 @@
+"""The charts of the report, as Vega-Lite specifications.
+
+Belongs here: how a frame is drawn. Does not belong here: which figures are shown and the words
+around them (`page.py`).
+
+Colours are CSS variables of the page: Vega's SVG renderer hands them through, so that the same
+chart is right in light, in dark and on paper. That is why shades are made by opacity (a variable
+cannot be interpolated). Width is the container's; what does not fit a phone hides by `width`.
+"""
+
+from typing import Any
+
+import altair as alt
+import polars as pl
+
+INK, MUTED, LINE = "var(--ink)", "var(--muted)", "var(--line)"
+ACCENT, CONTRAST, SURFACE = "var(--accent)", "var(--contrast)", "var(--surface)"
+# After Okabe and Ito, told apart also with colour-blind eyes; darkened until a white number can be
+# read on each. The number says the same as the colour, so that colour alone never has to.
+CLUSTER_COLOURS = ("#0072B2", "#C75300", "#00805E", "#A8488F", "#7A6A00", "#3F7F93", "#6B6B6B")
+# Named, not inherited: Vega measures labels with it to make room for them.
+_FONT = 'system-ui, -apple-system, "Segoe UI", Roboto, "Noto Sans", "Noto Sans KR", sans-serif'
+_WIDE = "width > 460"
+_ROW = 44
+
+
+def cluster_colour(position: int) -> str:
+    """Give the colour of the cluster at a position, starting at 0."""
+    return CLUSTER_COLOURS[position % len(CLUSTER_COLOURS)]
+
+
+def size_and_revenue(segments: pl.DataFrame) -> dict[str, Any]:
+    """Draw each segment's share of customers beside its share of revenue.
+
+    One row per segment, in the order drawn: segment_name, customer_share, revenue_share, label
+    (both shares in words).
+    """
+    order = segments["segment_name"].to_list()
+    y = alt.Y("segment_name:N", sort=order, axis=None)
+    highest = max(segments["customer_share"].max(), segments["revenue_share"].max())
+    scale = alt.Scale(domain=[0, highest * 1.02 or 1], nice=False)
+    x = alt.X(
+        "customer_share:Q",
+        scale=scale,
+        axis=alt.Axis(format="%", tickCount=4, title=None, orient="bottom"),
+    )
+    base = alt.Chart(segments)
+    tooltip = [
+        alt.Tooltip("segment_name:N", title="Segment"),
+        alt.Tooltip("customer_share:Q", title="Share of customers", format=".1%"),
+        alt.Tooltip("revenue_share:Q", title="Share of revenue", format=".1%"),
+    ]
+    gap = base.mark_rule(strokeWidth=4, stroke=MUTED, opacity=0.45, yOffset=9).encode(
+        x=x, x2="revenue_share:Q", y=y
+    )
+    size = base.mark_point(
+        size=95, filled=True, fill=SURFACE, stroke=MUTED, strokeWidth=2.5, opacity=1, yOffset=9
+    ).encode(x=x, y=y, tooltip=tooltip)
+    money = base.mark_point(
+        size=120, filled=True, fill=ACCENT, stroke=SURFACE, strokeWidth=1, opacity=1, yOffset=9
+    ).encode(x=alt.X("revenue_share:Q", scale=scale), y=y, tooltip=tooltip)
+    name = base.mark_text(
+        align="left", dy=-9, fontSize=13, fontWeight=600, fill=INK, limit=alt.expr("width - 100")
+    ).encode(x=alt.value(0), y=y, text="segment_name:N")
+    label = base.mark_text(align="right", dy=-9, fontSize=12, fill=MUTED).encode(
+        x=alt.value("width"), y=y, text="label:N"
+    )
+    return _spec(alt.layer(gap, size, money, name, label), height=_ROW * len(order))
+
+
+def cohort_heat_map(cohorts: pl.DataFrame) -> dict[str, Any]:
+    """Draw the share of each month's new customers who bought again in later months.
+
+    One row per cohort and month: cohort (label), months_since, retention_share,
+    active_customer_count, cohort_customer_count.
+    """
+    order = cohorts["cohort"].unique(maintain_order=True).to_list()
+    lowest, highest = cohorts["retention_share"].min(), cohorts["retention_share"].max()
+    base = alt.Chart(cohorts).encode(
+        x=alt.X(
+            "months_since:O",
+            axis=alt.Axis(
+                title="Months after the first order",
+                orient="top",
+                labelAngle=0,
+                domain=False,
+                ticks=False,
+                labelPadding=5,
+            ),
+        ),
+        y=alt.Y(
+            "cohort:N",
+            sort=order,
+            axis=alt.Axis(title=None, domain=False, ticks=False, labelPadding=7),
+        ),
+    )
+    cells = base.mark_rect(fill=ACCENT, cornerRadius=2, stroke=SURFACE, strokeWidth=2).encode(
+        # Faint enough that the ink of the figures can be read on every shade, in light and dark.
+        opacity=alt.Opacity(
+            "retention_share:Q",
+            scale=alt.Scale(domain=[min(lowest, 0.9 * highest), highest or 1], range=[0.08, 0.58]),
+            legend=None,
+        ),
+        tooltip=[
+            alt.Tooltip("cohort:N", title="First order in"),
+            alt.Tooltip("months_since:O", title="Months later"),
+            alt.Tooltip("retention_share:Q", title="Bought again", format=".0%"),
+            alt.Tooltip("active_customer_count:Q", title="Customers", format=","),
+            alt.Tooltip("cohort_customer_count:Q", title="of", format=","),
+        ],
+    )
+    figures = base.mark_text(fontSize=11, fill=INK).encode(
+        text=alt.Text("retention_share:Q", format=".0%"),
+        opacity=alt.when(_WIDE).then(alt.value(1)).otherwise(alt.value(0)),
+    )
+    return _spec(alt.layer(cells, figures), height=max(26 * len(order), 90))
+
+
+def cluster_map(points: pl.DataFrame, centres: pl.DataFrame) -> dict[str, Any]:
+    """Draw customers on the plane of the model, and each cluster's number in its middle.
+
+    points: one row per customer shown: map_x, map_y, position. centres: one row per cluster:
+    map_x, map_y, position (0-based), cluster_name.
+    """
+    count = centres.height
+    colour = alt.Color(
+        "position:O",
+        scale=alt.Scale(domain=list(range(count)), range=[cluster_colour(n) for n in range(count)]),
+        legend=None,
+    )
+    x = alt.X("map_x:Q", axis=None, scale=alt.Scale(zero=False, nice=False, padding=10))
+    y = alt.Y("map_y:Q", axis=None, scale=alt.Scale(zero=False, nice=False, padding=10))
+    dots = (
+        alt.Chart(points)
+        # Three thousand labels would be read out one by one by a screen reader.
+        .mark_circle(size=16, opacity=0.65, aria=False)
+        .encode(x=x, y=y, color=colour)
+    )
+    middle = alt.Chart(centres).transform_calculate(number="datum.position + 1")
+    badge = middle.mark_circle(size=620, opacity=1, stroke=SURFACE, strokeWidth=2.5).encode(
+        x=x, y=y, color=colour, tooltip=alt.Tooltip("cluster_name:N", title="Cluster")
+    )
+    number = middle.mark_text(fontSize=14, fontWeight=700, fill="#fff", dy=0.5).encode(
+        x=x, y=y, text="number:Q", tooltip=alt.Tooltip("cluster_name:N", title="Cluster")
+    )
+    return _spec(alt.layer(dots, badge, number), height=400)
+
+
+def churn_lift(deciles: pl.DataFrame, base_rate: float) -> dict[str, Any]:
+    """Draw how many of each tenth by score stopped buying, beside the average.
+
+    One row per tenth, highest score first: decile, churned_share, churned_count, customer_count.
+    """
+    x = alt.X(
+        "decile:O",
+        axis=alt.Axis(
+            title="Tenths of customers, highest score first",
+            labelAngle=0,
+            domain=False,
+            ticks=False,
+        ),
+    )
+    highest = max(deciles["churned_share"].max(), base_rate)
+    y = alt.Y(
+        "churned_share:Q",
+        axis=alt.Axis(format="%", tickCount=4, title=None),
+        scale=alt.Scale(domain=[0, min(1.12 * highest, 1.08)], nice=False),
+    )
+    tooltip = [
+        alt.Tooltip("decile:O", title="Tenth"),
+        alt.Tooltip("churned_share:Q", title="Stopped buying", format=".1%"),
+        alt.Tooltip("churned_count:Q", title="Customers who stopped", format=","),
+        alt.Tooltip("customer_count:Q", title="of", format=","),
+    ]
+    base = alt.Chart(deciles)
+    bars = base.mark_bar(fill=ACCENT, cornerRadiusEnd=3).encode(
+        x=x,
+        y=y,
+        opacity=alt.when(alt.datum.decile == 1).then(alt.value(1)).otherwise(alt.value(0.55)),
+        tooltip=tooltip,
+    )
+    words = {"x": x, "y": y, "text": alt.Text("churned_share:Q", format=".0%")}
+    look = {"dy": -9, "fontSize": 11.5, "fontWeight": 600}
+    # A rim in the colour of the paper keeps a figure readable where the average crosses it.
+    rim = base.mark_text(**look, stroke=SURFACE, strokeWidth=5, aria=False).encode(**words)
+    figures = base.mark_text(**look, fill=INK).encode(**words)
+    average = alt.Chart(pl.DataFrame({"share": [base_rate], "label": [f"average {base_rate:.0%}"]}))
+    line = average.mark_rule(stroke=CONTRAST, strokeWidth=2, strokeDash=[6, 4]).encode(y="share:Q")
+    label = average.mark_text(align="right", dy=-9, fontSize=12, fontWeight=600, fill=CONTRAST)
+    label = label.encode(x=alt.value("width"), y="share:Q", text="label:N")
+    return _spec(alt.layer(bars, line, rim, figures, label), height=290)
+
+
+def _spec(chart: alt.LayerChart, height: int) -> dict[str, Any]:
+    spec = (
+        chart.properties(
+            width="container",
+            height=height,
+            background="transparent",
+            autosize=alt.AutoSizeParams(type="fit-x", contains="padding"),
+        )
+        .configure(font=_FONT)
+        .configure_view(stroke=None)
+        .configure_axis(
+            labelColor=MUTED,
+            titleColor=MUTED,
+            titleFontWeight=400,
+            labelFontSize=11.5,
+            titleFontSize=12,
+            gridColor=LINE,
+            domainColor=LINE,
+            tickColor=LINE,
+            titlePadding=8,
+        )
+        .to_dict()
+    )
+    # The schema's address is not needed to draw, and a page with no address asks for nothing.
+    spec.pop("$schema", None)
+    return spec

@@ -1,0 +1,508 @@
+"""The page of the report: which figures a marketer reads, in which words.
+
+Belongs here: choosing, rounding and wording. Does not belong here: how a chart is drawn
+(`charts.py`), how the page looks (`template.html.j2`), writing the file (the caller).
+
+The page is made from its input alone: no clock, no network, no draw without a seed, so the same
+tables give the same bytes. No identifier of a customer is on it.
+"""
+
+import json
+from dataclasses import dataclass
+from datetime import date
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+import vl_convert
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+from report import charts
+
+MAP_POINTS = 3_000
+COHORTS_SHOWN = 18
+_SEED = 20
+_WORTH_A_SENTENCE = 0.005  # of the customers
+_HIGH_RISK = 2.0  # times the average customer's chance
+_SYMBOLS = {"USD": "$", "EUR": "€", "GBP": "£", "JPY": "¥", "KRW": "₩", "CNY": "CN¥", "INR": "₹"}
+_KINDS = (
+    (("rule", "hybrid", "model_rule"), "Groups for campaigns", "Chosen by a rule you can read."),
+    (
+        ("rfm",),
+        "Groups by recency, frequency and money",
+        "Every customer with an order is in exactly one of them.",
+    ),
+    (
+        ("model",),
+        "Groups found by the model",
+        "Customers who buy alike, found without a rule. Each is in exactly one.",
+    ),
+)
+
+
+@dataclass(frozen=True)
+class ReportData:
+    """What the page is made from; each frame has the columns of the table it is named by.
+
+    - customer_rfm (marts.mart_customer_rfm): one row per customer, of as_of_date.
+    - cohort_retention (marts.mart_cohort_retention): one row per cohort_month and months_since.
+    - cluster_assignments (ml.cluster_assignments): one row per customer, of as_of_date.
+    - model_runs (ml.model_runs): one row per model, of as_of_date; `metrics` as JSON text.
+    - dim_segments, segment_scorecard (segments.*): one row per segment.
+    - load_ledger (quality.load_ledger): one row per file content and entity.
+    - gate_results (quality.gate_results): one row per rule checked; of a rule that was checked
+      more than once the newest counts.
+    - data_note: a sentence about where the data comes from, shown under the title.
+
+    Any frame may be empty: its part of the page then says that there is nothing yet.
+    """
+
+    as_of_date: date
+    currency: str
+    customer_rfm: pl.DataFrame
+    cohort_retention: pl.DataFrame
+    cluster_assignments: pl.DataFrame
+    model_runs: pl.DataFrame
+    dim_segments: pl.DataFrame
+    segment_scorecard: pl.DataFrame
+    load_ledger: pl.DataFrame
+    gate_results: pl.DataFrame
+    data_note: str = ""
+
+
+@dataclass(frozen=True)
+class ChurnQuality:
+    """How well the churn model did on the holdout; `deciles` is one row per tenth by score."""
+
+    holdout_date: str
+    base_rate: float
+    model: dict[str, float]
+    baseline: dict[str, float]
+    deciles: pl.DataFrame
+
+    @property
+    def first_tenth_share(self) -> float:
+        """Share of all who stopped buying that the highest tenth holds."""
+        return self.deciles["churned_count"][0] / max(self.deciles["churned_count"].sum(), 1)
+
+
+def render(data: ReportData) -> str:
+    """Make the page: one HTML text that needs no other file and no network."""
+    churn = churn_quality(data.model_runs)
+    segments = _segments(data)
+    specs: dict[str, dict[str, Any]] = {}
+    groups = _groups(segments, data, churn, specs)
+    environment = Environment(
+        loader=FileSystemLoader(Path(__file__).parent),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters |= {"count": count, "share": share}
+    return environment.get_template("template.html.j2").render(
+        as_of=_day(data.as_of_date),
+        currency=data.currency,
+        data_note=data.data_note,
+        headline=_headline(data),
+        lead=_lead(segments, data, churn),
+        groups=groups,
+        grid=_rfm_grid(data),
+        cohort=_cohorts(data.cohort_retention, specs),
+        clusters=_clusters(data, specs),
+        churn=_churn(churn, specs),
+        quality=_quality(data),
+        specs={name: _json(spec) for name, spec in specs.items()},
+        vega=vl_convert.javascript_bundle(),
+    )
+
+
+def churn_quality(model_runs: pl.DataFrame) -> ChurnQuality | None:
+    """Read the churn model's metrics; the one place that knows how they are spelt."""
+    runs = model_runs.filter(pl.col("model_name").str.contains("churn"))
+    if runs.is_empty():
+        return None
+    metrics = json.loads(runs.sort("as_of_date")["metrics"][-1])
+    lift = metrics.get("lift") or []
+    if not lift:
+        return None
+    deciles = pl.DataFrame(lift).select("decile", "customer_count", "churned_count").sort("decile")
+    deciles = deciles.with_columns(churned_share=pl.col("churned_count") / pl.col("customer_count"))
+    return ChurnQuality(
+        holdout_date=str(metrics.get("holdout_date") or metrics.get("holdout_as_of_date") or ""),
+        base_rate=metrics["base_rate"],
+        model=metrics.get("model") or {},
+        baseline=metrics.get("recency_only") or metrics.get("baseline") or {},
+        deciles=deciles,
+    )
+
+
+def count(value: float | None) -> str:
+    """Write a whole number with thousands separators."""
+    return "–" if value is None else f"{value:,.0f}"
+
+
+def share(value: float | None) -> str:
+    """Write a share as a percentage that says no more than it knows."""
+    if value is None:
+        return "–"
+    if 0 < value < 0.001:
+        return "<0.1%"
+    return f"{value:.1%}" if 0 < value < 0.0995 else f"{value:.0%}"
+
+
+def money(value: Decimal | float | None, currency: str, decimals: int = 0) -> str:
+    """Write an amount in its currency, rounded to whole units unless decimals are asked for."""
+    if value is None:
+        return "–"
+    symbol = _SYMBOLS.get(currency, f"{currency} ")
+    digits = 0 if currency in ("KRW", "JPY") else decimals
+    return f"{'−' if value < 0 else ''}{symbol}{abs(value):,.{digits}f}"
+
+
+def _day(value: date) -> str:
+    return f"{value.day} {value:%B %Y}"
+
+
+def _headline(data: ReportData) -> list[tuple[str, str, str]]:
+    rfm = data.customer_rfm
+    active = rfm.filter(pl.col("frequency") > 0).height
+    revenue, orders = rfm["monetary_amount"].sum() or 0, rfm["frequency"].sum()
+    average = revenue / orders if orders else None
+    per_customer = orders / active if active else 0
+    return [
+        ("Customers", count(rfm.height), f"{count(active)} bought in the last 365 days"),
+        ("Revenue", money(revenue, data.currency), f"last 365 days, {data.currency}"),
+        ("Orders", count(orders), f"{per_customer:,.1f} per buying customer"),
+        ("Average order", money(average, data.currency, 2), "revenue by order"),
+    ]
+
+
+def _segments(data: ReportData) -> pl.DataFrame:
+    joined = data.dim_segments.join(data.segment_scorecard, on="segment_id", how="inner")
+    names = data.dim_segments.select(
+        closest_segment_id="segment_id", closest_segment_name="segment_name"
+    )
+    by_column = pl.col("rule").fill_null("").str.contains(r"^cluster_name = '(?:[^']|'')*'$")
+    return (
+        joined.join(names, on="closest_segment_id", how="left")
+        # A rule about the churn score alone is for campaigns, not one of the clusters.
+        .with_columns(
+            kind=pl.when((pl.col("kind") == "model") & ~by_column)
+            .then(pl.lit("model_rule"))
+            .otherwise("kind")
+        )
+        .sort("display_order")
+    )
+
+
+def _lead(segments: pl.DataFrame, data: ReportData, churn: ChurnQuality | None) -> list[str]:
+    """Say what matters most, in at most three sentences."""
+    said = [_worth(row) for row in _most_worth(segments).iter_rows(named=True)]
+    if churn is not None:
+        said += [
+            _warning(row, data.currency)
+            for row in _most_urgent(segments, churn).iter_rows(named=True)
+        ]
+        said.append(
+            "The churn score finds them early: the tenth of customers with the highest score held "
+            f"{share(churn.first_tenth_share)} of all who stopped buying."
+        )
+    return said
+
+
+def _most_worth(segments: pl.DataFrame) -> pl.DataFrame:
+    gain = pl.col("revenue_share") - pl.col("customer_share")
+    gaining = segments.filter((pl.col("kind") == "rfm") & (gain > 0))
+    return gaining.sort(gain, "segment_id", descending=[True, False]).head(1)
+
+
+def _worth(row: dict[str, Any]) -> str:
+    size, revenue = share(row["customer_share"]), share(row["revenue_share"])
+    return f"“{row['segment_name']}” is {size} of your customers and brings {revenue} of revenue."
+
+
+def _most_urgent(segments: pl.DataFrame, churn: ChurnQuality) -> pl.DataFrame:
+    risky = segments.filter(
+        pl.col("kind").is_in(["rule", "hybrid", "model_rule"])
+        & (pl.col("mean_churn_score") >= _HIGH_RISK * churn.base_rate)
+        & (pl.col("customer_share") >= _WORTH_A_SENTENCE)
+    ).sort("revenue_amount", "segment_id", descending=[True, False])
+    # Where a rule names both the money and the risk, it says more than one about time alone.
+    chosen = risky.filter(pl.col("kind") == "hybrid")
+    return (chosen if chosen.height else risky).head(1)
+
+
+def _warning(row: dict[str, Any], currency: str) -> str:
+    return (
+        f"Act first on “{row['segment_name']}”: {_many(row['customer_count'], 'customer')} who "
+        f"spent {money(row['revenue_amount'], currency)} in the last 365 days, each with a chance "
+        f"of {share(row['mean_churn_score'])} on average of buying nothing in the next 28 days."
+    )
+
+
+def _many(number: float | None, noun: str) -> str:
+    figure = count(number)
+    return f"{figure} {noun}" + ("" if figure == "1" else "s")
+
+
+def _groups(
+    segments: pl.DataFrame,
+    data: ReportData,
+    churn: ChurnQuality | None,
+    specs: dict[str, dict[str, Any]],
+) -> list[dict[str, Any]]:
+    groups = []
+    largest = max(segments["customer_share"].max() or 0, segments["revenue_share"].max() or 0, 1e-9)
+    for kinds, title, words in _KINDS:
+        of_kind = segments.filter(pl.col("kind").is_in(kinds))
+        present = of_kind.filter(pl.col("customer_count") > 0)
+        if of_kind.is_empty():
+            continue
+        rows = [
+            row
+            | {
+                "revenue": money(row["revenue_amount"], data.currency),
+                "risk": _risk(row["mean_churn_score"], churn),
+                "customer_bar": round(100 * (row["customer_share"] or 0) / largest, 1),
+                "revenue_bar": round(100 * max(row["revenue_share"] or 0, 0) / largest, 1),
+                "anchor": f"segment-{row['display_order']}",
+            }
+            for row in present.iter_rows(named=True)
+        ]
+        chart = f"sizes-{kinds[0]}"
+        groups.append(
+            {
+                "title": title,
+                "words": words,
+                "rows": rows,
+                "empty": of_kind.filter(pl.col("customer_count") == 0)["segment_name"].to_list(),
+                "chart": chart if present.height else None,
+            }
+        )
+        if present.height:
+            drawn = present.sort("revenue_share", "segment_id", descending=[True, False])
+            labels = [
+                f"{share(row['customer_share'])} → {share(row['revenue_share'])}"
+                for row in drawn.iter_rows(named=True)
+            ]
+            columns = ["segment_name", "customer_share", "revenue_share"]
+            specs[chart] = charts.size_and_revenue(
+                drawn.select(columns)
+                .with_columns(pl.col("customer_share", "revenue_share").fill_null(0).round(5))
+                .with_columns(label=pl.Series(labels))
+            )
+    return groups
+
+
+def _risk(score: float | None, churn: ChurnQuality | None) -> dict[str, str]:
+    """Word a mean churn score against the average customer's chance."""
+    if score is None or churn is None or not churn.base_rate:
+        return {"figure": share(score), "word": "", "level": "none"}
+    times = score / churn.base_rate
+    steps = ((_HIGH_RISK, "high", "high"), (1.25, "raised", "raised"), (0.5, "", "average"))
+    word, level = next(((w, k) for least, w, k in steps if times >= least), ("low", "low"))
+    return {"figure": share(score), "word": word, "level": level}
+
+
+def _rfm_grid(data: ReportData) -> list[dict[str, Any]]:
+    """Count customers on recency by frequency and money, most recent row first."""
+    rfm = data.customer_rfm
+    if rfm.is_empty():
+        return []
+    names = dict(data.dim_segments.select("rule", "segment_name").rows())
+    cells = (
+        # The mean of both scores with a half rounded up, as the named segments have it.
+        rfm.with_columns(fm=(pl.col("frequency_score") + pl.col("monetary_score") + 1) // 2)
+        .group_by("recency_score", "fm", "rfm_segment")
+        .agg(pl.len().alias("customers"))
+        .sort("customers", "rfm_segment", descending=[True, False])
+        .group_by("recency_score", "fm", maintain_order=True)
+        .agg(pl.col("customers").sum(), pl.col("rfm_segment").first())
+    )
+    known = {(row["recency_score"], row["fm"]): row for row in cells.iter_rows(named=True)}
+    most = cells["customers"].max()
+    return [
+        {
+            "recency": recency,
+            "cells": [
+                {
+                    "name": _rfm_name(cell["rfm_segment"], names) if cell else "",
+                    "customers": cell["customers"] if cell else 0,
+                    "tint": round(4 + 44 * cell["customers"] / most) if cell else 0,
+                }
+                for cell in (known.get((recency, fm)) for fm in range(1, 6))
+            ],
+        }
+        for recency in range(5, 0, -1)
+    ]
+
+
+def _rfm_name(value: str | None, names: dict[str, str]) -> str:
+    """Call a value as its segment is called, or by itself when it is no segment."""
+    return names.get(f"rfm_segment = '{value}'", value or "")
+
+
+def _cohorts(cohorts: pl.DataFrame, specs: dict[str, dict[str, Any]]) -> dict[str, Any] | None:
+    later = cohorts.filter(
+        pl.col("months_since").is_between(1, COHORTS_SHOWN) & (pl.col("cohort_customer_count") > 0)
+    )
+    if later.is_empty():
+        return None
+    months = later["cohort_month"].unique().sort()
+    later = later.filter(pl.col("cohort_month").is_in(months.tail(COHORTS_SHOWN).implode()))
+    later = later.sort("cohort_month", "months_since")
+    labels = [
+        f"{row['cohort_month']:%b %Y} · {count(row['cohort_customer_count'])}"
+        for row in later.iter_rows(named=True)
+    ]
+    specs["cohorts"] = charts.cohort_heat_map(
+        later.select(
+            "months_since",
+            pl.col("retention_share").round(4),
+            "active_customer_count",
+            "cohort_customer_count",
+            cohort=pl.Series(labels),
+        )
+    )
+    first = later.filter(pl.col("months_since") == 1)
+    total = first["cohort_customer_count"].sum()
+    return {
+        "left_out": max(months.len() - COHORTS_SHOWN, 0),
+        "first_month": first["active_customer_count"].sum() / total if total else None,
+    }
+
+
+def _clusters(data: ReportData, specs: dict[str, dict[str, Any]]) -> dict[str, Any] | None:
+    assigned = data.cluster_assignments
+    if assigned.is_empty():
+        return None
+    bought = data.customer_rfm.select("customer_id", "recency_days", "frequency", "monetary_amount")
+    figures = (
+        assigned.join(bought, on="customer_id", how="left")
+        .group_by("cluster_name")
+        .agg(
+            pl.len().alias("customers"),
+            pl.col("map_x", "map_y").median(),
+            pl.col("recency_days", "frequency").median(),
+            pl.col("monetary_amount").cast(pl.Float64).median(),
+        )
+        .sort("customers", "cluster_name", descending=[True, False])
+        .with_row_index("position")
+        .with_columns(pl.col("position").cast(pl.Int64))
+    )
+    chosen = (
+        assigned.join(figures.select("cluster_name", "position"), on="cluster_name")
+        .sort("customer_id")
+        .sample(min(MAP_POINTS, assigned.height), seed=_SEED)
+        # Stray points would press all others into a corner.
+        .filter(
+            pl.all_horizontal(
+                pl.col(axis).is_between(pl.col(axis).quantile(0.002), pl.col(axis).quantile(0.998))
+                for axis in ("map_x", "map_y")
+            )
+        )
+    )
+    specs["clusters"] = charts.cluster_map(
+        chosen.select(pl.col("map_x", "map_y").round(3), "position"),
+        figures.select(pl.col("map_x", "map_y").round(3), "position", "cluster_name"),
+    )
+    return {
+        "shown": chosen.height,
+        "total": assigned.height,
+        "rows": [
+            {
+                "number": row["position"] + 1,
+                "colour": charts.cluster_colour(row["position"]),
+                "name": row["cluster_name"],
+                "customers": row["customers"],
+                "share": row["customers"] / assigned.height,
+                "recency": _many(row["recency_days"], "day"),
+                "frequency": _many(row["frequency"], "order"),
+                "money": money(row["monetary_amount"], data.currency),
+            }
+            for row in figures.iter_rows(named=True)
+        ],
+    }
+
+
+def _churn(churn: ChurnQuality | None, specs: dict[str, dict[str, Any]]) -> dict[str, Any] | None:
+    if churn is None:
+        return None
+    specs["lift"] = charts.churn_lift(
+        churn.deciles.with_columns(pl.col("churned_share").round(4)), round(churn.base_rate, 4)
+    )
+    measures = (
+        ("roc_auc", "ROC-AUC", "Ranks a customer who stops above one who stays; 0.5 is a guess."),
+        ("pr_auc", "PR-AUC", "How pure the top of the list is; the average rate is a guess."),
+        ("brier", "Brier score", "Error of the stated chance; lower is better."),
+    )
+    try:
+        holdout = _day(date.fromisoformat(churn.holdout_date))
+    except ValueError:
+        holdout = churn.holdout_date
+    pairs = churn.model.get("roc_auc")
+    return {
+        "holdout": holdout,
+        "first_tenth": share(churn.first_tenth_share),
+        "base_rate": share(churn.base_rate),
+        "pairs": None if pairs is None else f"{100 * pairs:.0f}",
+        "measures": [
+            {
+                "name": name,
+                "words": words,
+                "model": f"{churn.model[key]:.3f}",
+                "baseline": f"{churn.baseline[key]:.3f}" if key in churn.baseline else "–",
+            }
+            for key, name, words in measures
+            if key in churn.model
+        ],
+        "deciles": churn.deciles.to_dicts(),
+    }
+
+
+def _quality(data: ReportData) -> dict[str, Any]:
+    ledger = data.load_ledger
+    counts = ["rows_read", "rows_loaded", "rows_quarantined"]
+    read, loaded, quarantined = (int(ledger[column].sum() or 0) for column in counts)
+    entities = (
+        ledger.group_by("source", "entity")
+        .agg(
+            pl.len().alias("files"),
+            (pl.col("status") == "refused").sum().alias("refused"),
+            pl.col(counts).sum(),
+        )
+        .sort("source", "entity")
+    )
+    checked = data.gate_results.sort("checked_at").unique(
+        ["gate", "table_schema", "table_name", "rule", "column_name"],
+        keep="last",
+        maintain_order=True,
+    )
+    failed = checked.filter(~pl.col("is_success")).sort("gate", "table_name", "rule", "column_name")
+    return {
+        "read": read,
+        "loaded": loaded,
+        "quarantined": quarantined,
+        "is_balanced": read == loaded + quarantined,
+        "refused_files": int((ledger["status"] == "refused").sum()),
+        "entities": entities.to_dicts(),
+        "passed": checked.height - failed.height,
+        "failed": failed.height,
+        "failures": [
+            {
+                "table": f"{row['table_schema']}.{row['table_name']}",
+                "rule": row["rule"],
+                "column": row["column_name"],
+                "unexpected": row["unexpected_count"],
+            }
+            for row in failed.iter_rows(named=True)
+        ],
+    }
+
+
+def _json(spec: dict[str, Any]) -> str:
+    text = json.dumps(spec, ensure_ascii=False, separators=(",", ":"), sort_keys=True, default=str)
+    # A name such as "</script>" must stay data: the template puts this text in as it is.
+    return text.replace("<", "\\u003c")

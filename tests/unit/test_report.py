@@ -1,0 +1,251 @@
+"""The report is one page that loads nothing, tells no id, and is the same for the same data."""
+
+import json
+import re
+from datetime import date, datetime
+from decimal import Decimal
+from html.parser import HTMLParser
+
+import polars as pl
+import pytest
+
+from report.page import ReportData, churn_quality, count, money, render, share
+
+TODAY = date(2017, 12, 31)
+HOSTILE = '</script><b>큰 손 & "regulars"</b>'
+SCHEMAS = {
+    "customer_rfm": {
+        "customer_id": pl.String,
+        "recency_days": pl.Int64,
+        "frequency": pl.Int64,
+        "monetary_amount": pl.Decimal(18, 4),
+        "recency_score": pl.Int32,
+        "frequency_score": pl.Int32,
+        "monetary_score": pl.Int32,
+        "rfm_segment": pl.String,
+    },
+    "cohort_retention": {
+        "cohort_month": pl.Date,
+        "months_since": pl.Int64,
+        "cohort_customer_count": pl.Int64,
+        "active_customer_count": pl.Int64,
+        "retention_share": pl.Float64,
+    },
+    "cluster_assignments": {
+        "customer_id": pl.String,
+        "cluster_name": pl.String,
+        "map_x": pl.Float64,
+        "map_y": pl.Float64,
+    },
+    "model_runs": {"model_name": pl.String, "as_of_date": pl.Date, "metrics": pl.String},
+    "dim_segments": {
+        "segment_id": pl.String,
+        "segment_name": pl.String,
+        "description": pl.String,
+        "kind": pl.String,
+        "rule": pl.String,
+        "display_order": pl.Int32,
+    },
+    "segment_scorecard": {
+        "segment_id": pl.String,
+        "customer_count": pl.Int64,
+        "customer_share": pl.Float64,
+        "revenue_amount": pl.Decimal(38, 4),
+        "revenue_share": pl.Float64,
+        "response_share": pl.Float64,
+        "mean_churn_score": pl.Float64,
+        "closest_segment_id": pl.String,
+    },
+    "load_ledger": {
+        "source": pl.String,
+        "entity": pl.String,
+        "status": pl.String,
+        "rows_read": pl.Int64,
+        "rows_loaded": pl.Int64,
+        "rows_quarantined": pl.Int64,
+    },
+    "gate_results": {
+        "gate": pl.String,
+        "table_schema": pl.String,
+        "table_name": pl.String,
+        "rule": pl.String,
+        "column_name": pl.String,
+        "is_success": pl.Boolean,
+        "unexpected_count": pl.Int64,
+        "checked_at": pl.Datetime,
+    },
+}
+METRICS = {
+    "holdout_date": "2017-12-03",
+    "base_rate": 0.19,
+    "model": {"roc_auc": 0.88, "pr_auc": 0.62, "brier": 0.09},
+    "recency_only": {"roc_auc": 0.812},
+    "lift": [
+        {"decile": d, "customer_count": 10, "churned_count": n, "captured_share": 0.0}
+        for d, n in enumerate([9, 4, 2, 1, 1, 1, 1, 0, 0, 0], start=1)
+    ],
+}
+ROWS = {
+    "customer_rfm": [
+        (f"secret-{n}", n, 5, Decimal("10.5"), 1 + n % 5, 3, 4, "at risk") for n in range(20)
+    ],
+    "cohort_retention": [
+        (date(2017, 11, 1), 0, 20, 20, 1.0),
+        (date(2017, 11, 1), 1, 20, 10, 0.5),
+    ],
+    "cluster_assignments": [(f"secret-{n}", HOSTILE, n * 0.5, n * -0.25) for n in range(20)],
+    "model_runs": [("churn", TODAY, json.dumps(METRICS)), ("clusters", TODAY, "{}")],
+    "dim_segments": [
+        ("rfm_at_risk", "At risk!", "Act.", "rfm", "rfm_segment = 'at risk'", 2),
+        ("leaving", "Leaving", "Call.", "hybrid", "churn_score > 0.3 and frequency > 1", 1),
+        ("cluster_x", HOSTILE, "Alike.", "model", "cluster_name = 'it''s'", 3),
+        ("empty", "Empty one", "None.", "rule", "frequency > 99", 4),
+    ],
+    "segment_scorecard": [
+        ("rfm_at_risk", 20, 0.9, Decimal("1234.56"), 1.0, 0.25, 0.2, None),
+        ("leaving", 4, 0.2, Decimal("2000000"), 0.5, None, 0.5, "rfm_at_risk"),
+        ("cluster_x", 20, 1.0, Decimal("210"), 1.0, 0.25, None, "rfm_at_risk"),
+        ("empty", 0, 0.0, Decimal("0"), 0.0, None, None, None),
+    ],
+    "load_ledger": [
+        ("shop", "orders", "loaded", 1_000_000, 999_990, 10),
+        ("shop", "orders", "refused", 0, 0, 0),
+    ],
+    "gate_results": [
+        ("marts", "marts", "mart_x", "in_set", "a", False, 7, datetime.fromisoformat("2018-01-01")),
+        ("marts", "marts", "mart_x", "in_set", "a", True, 0, datetime.fromisoformat("2018-01-02")),
+        ("marts", "marts", "mart_y", "between", "b", True, 0, datetime.fromisoformat("2018-01-01")),
+        (
+            "marts",
+            "marts",
+            "mart_y",
+            "between",
+            "b",
+            False,
+            12,
+            datetime.fromisoformat("2018-01-02"),
+        ),
+    ],
+}
+
+
+def report_data(rows) -> ReportData:
+    frames = {
+        table: pl.DataFrame(rows.get(table, []), schema=schema, orient="row")
+        for table, schema in SCHEMAS.items()
+    }
+    return ReportData(as_of_date=TODAY, currency="USD", data_note="Example & data.", **frames)
+
+
+class Page(HTMLParser):
+    """What a browser would see: the words, what would be loaded, the specs of the charts."""
+
+    def __init__(self, html):
+        super().__init__()
+        self.words, self.loads, self.specs, self.ids = [], [], {}, []
+        self._in = None
+        self.feed(html)
+        self.text = " ".join(" ".join(self.words).split())
+
+    def handle_starttag(self, tag, attrs):
+        attrs = dict(attrs)
+        self._in = (tag, attrs)
+        self.ids.append(attrs.get("id"))
+        self.loads += [
+            value
+            for name, value in attrs.items()
+            if name in ("src", "href", "srcset", "data", "action", "poster")
+            and not value.startswith("#")
+        ]
+        self.loads += re.findall(r"url\([^)]*\)|@import[^;]*", attrs.get("style", ""))
+
+    def handle_endtag(self, tag):
+        self._in = None
+
+    def handle_data(self, data):
+        tag, attrs = self._in or ("", {})
+        if tag == "style":
+            self.loads += re.findall(r"url\([^)]*\)|@import[^;]*", data)
+        elif tag == "script" and "data-chart" in attrs:
+            self.specs[attrs["data-chart"]] = json.loads(data)
+        elif tag != "script":
+            self.words.append(data)
+
+
+@pytest.fixture(scope="module")
+def html():
+    return render(report_data(ROWS))
+
+
+def test_page_is_self_contained(html):
+    page = Page(html)
+    assert page.loads == []
+    assert "default-src 'none'" in html
+    assert "://" not in json.dumps(page.specs)
+    assert len(html) < 3_000_000
+
+
+def test_same_data_gives_the_same_bytes(html):
+    assert render(report_data(ROWS)) == html
+
+
+def test_no_customer_is_named(html):
+    assert "secret-" not in html
+
+
+def test_every_chart_has_its_place_and_a_name_stays_data(html):
+    page = Page(html)
+    drawn = {"sizes-rule", "sizes-rfm", "sizes-model", "cohorts", "clusters", "lift"}
+    assert set(page.specs) == drawn
+    assert {f"chart-{name}" for name in drawn} <= set(page.ids)
+    assert HOSTILE in page.text
+    assert HOSTILE in json.dumps(page.specs["clusters"], ensure_ascii=False).replace('\\"', '"')
+
+
+def test_words_and_figures(html):
+    text = Page(html).text
+    for said in (
+        "“At risk!” is 90% of your customers and brings 100% of revenue.",
+        "Act first on “Leaving”: 4 customers who spent $2,000,000 in the last 365 days",
+        "contained 47% of all who stopped buying",
+        "in 88 of 100 such pairs",
+        "Nobody today: Empty one.",
+        "Rows read 1,000,000 Rows loaded 999,990 Rows in quarantine 10 Files refused 1",
+        "1 quality rule failed.",
+        "marts.mart_y between b 12",
+    ):
+        assert said in text
+    assert "marts.mart_x" not in text, "a rule that passes again is no failure"
+
+
+def test_a_first_day_with_nothing_still_gives_a_page():
+    text = Page(render(report_data({}))).text
+    for said in ("no segments yet", "clustering has not run yet", "churn model has not run yet"):
+        assert said in text
+
+
+def test_churn_metrics_may_be_spelt_otherwise():
+    metrics = {**METRICS, "holdout_as_of_date": "2017-12-03", "baseline": {"roc_auc": 0.8}}
+    del metrics["holdout_date"], metrics["recency_only"]
+    runs = pl.DataFrame(
+        [("churn_model", TODAY, json.dumps(metrics))], schema=SCHEMAS["model_runs"], orient="row"
+    )
+    found = churn_quality(runs)
+    assert (found.holdout_date, found.baseline) == ("2017-12-03", {"roc_auc": 0.8})
+    assert churn_quality(runs.clear()) is None
+
+
+def test_numbers_say_no_more_than_they_know():
+    assert [share(v) for v in (None, 0.0, 0.0004, 0.012, 0.0996, 0.456, 1.0)] == [
+        "–",
+        "0%",
+        "<0.1%",
+        "1.2%",
+        "10%",
+        "46%",
+        "100%",
+    ]
+    assert count(1234567) == "1,234,567"
+    assert money(Decimal("-1234.5"), "EUR") == "−€1,234"
+    assert money(1234.5, "KRW", decimals=2) == "₩1,234"
+    assert money(2.5, "CHF", decimals=2) == "CHF 2.50"
