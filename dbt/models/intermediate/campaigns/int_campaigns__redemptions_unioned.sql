@@ -1,0 +1,15 @@
+with unioned as (
+    {{ union_by_name([
+        ref('stg_complete_journey__redemptions'),
+    ]) }}
+)
+
+select
+    source,
+    source_campaign_id,
+    coupon_code,
+    customer_key,
+    customer_key_type,
+    redeemed_date,
+    redemption_number
+from unioned

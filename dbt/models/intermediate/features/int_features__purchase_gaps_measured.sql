@@ -1,0 +1,32 @@
+with snapshots as (
+    select * from {{ ref('int_features__snapshots_spined') }}
+),
+
+customer_days as (
+    select * from {{ ref('int_orders__customer_days_aggregated') }}
+),
+
+purchase_days as (
+    select
+        customer_id,
+        order_date,
+        order_date - lag(order_date) over (
+            partition by customer_id
+            order by order_date
+        ) as gap_days
+    from customer_days
+    where purchase_count > 0
+)
+
+select
+    snapshots.customer_id,
+    snapshots.as_of_date,
+    max(purchase_days.order_date) as last_purchase_date,
+    avg(purchase_days.gap_days) as mean_gap_days,
+    stddev_samp(purchase_days.gap_days) as gap_deviation_days
+from snapshots
+inner join purchase_days
+    on
+        snapshots.customer_id = purchase_days.customer_id
+        and snapshots.as_of_date >= purchase_days.order_date
+group by snapshots.customer_id, snapshots.as_of_date

@@ -1,0 +1,21 @@
+with snapshots as (
+    select * from {{ ref('int_features__snapshots_spined') }}
+),
+
+spells as (
+    select * from {{ ref('int_features__item_spells_derived') }}
+)
+
+select
+    snapshots.customer_id,
+    snapshots.as_of_date,
+    sum(spells.item_count) filter (spells.kind = 'product') as distinct_product_count_90d,
+    sum(spells.item_count) filter (spells.kind = 'department') as distinct_department_count_90d,
+    sum(spells.item_count) filter (spells.kind = 'store') as store_count_90d
+from snapshots
+inner join spells
+    on
+        snapshots.customer_id = spells.customer_id
+        and snapshots.as_of_date >= spells.from_date
+        and snapshots.as_of_date < spells.until_date
+group by snapshots.customer_id, snapshots.as_of_date

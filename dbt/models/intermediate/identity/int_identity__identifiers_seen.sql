@@ -1,0 +1,39 @@
+with sightings as (
+    select
+        source,
+        customer_key,
+        customer_key_type,
+        ordered_at as seen_at
+    from {{ ref('int_orders__orders_aggregated') }}
+    union all
+    select
+        source,
+        customer_key,
+        customer_key_type,
+        null as seen_at
+    from {{ ref('int_people__demographics_unioned') }}
+    union all
+    select
+        source,
+        customer_key,
+        customer_key_type,
+        cast(started_date as timestamp) as seen_at
+    from {{ ref('int_campaigns__contacts_unioned') }}
+    union all
+    select
+        source,
+        customer_key,
+        customer_key_type,
+        cast(redeemed_date as timestamp) as seen_at
+    from {{ ref('int_campaigns__redemptions_unioned') }}
+)
+
+select
+    customer_key_type as identifier_type,
+    customer_key as pseudonym,
+    source,
+    min(seen_at) as first_seen_at,
+    max(seen_at) as last_seen_at
+from sightings
+where customer_key is not null
+group by customer_key_type, customer_key, source
