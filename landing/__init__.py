@@ -1,0 +1,6 @@
+"""Landing: files of the declared sources → raw tables, quarantine, ledger and vault.
+
+Here belongs everything between a delivered file and a typed raw table: recognising, reading,
+judging row by row, normalising and pseudonymising what identifies a person. Nothing here knows
+when it runs (that is `dagster_project`), what the data means (dbt), or reads the environment.
+"""
