@@ -1,11 +1,11 @@
 """The judgement of rows: typed columns, and the first reason against each row.
 
 Here belong types, times, ranges, accepted values, identifiers, keys and versions, as generated SQL
-over the temporary tables of `readers`. What becomes of a judged row belongs in `load`. A reason's
-detail describes the rule, never the value, so that it may stand in the warehouse.
+over the temporary tables of `readers`. What becomes of a judged row belongs in `deliver`. A
+reason's detail describes the rule, never the value, so that it may be kept in the warehouse.
 
-Casting is strict where DuckDB is generous: '1.5' is no integer and '1.23456' no decimal(18,4),
-since both would be rounded without a word; 'infinity' is no time.
+Casting is stricter than DuckDB's: '1.5' is not an integer and '1.23456' not a decimal(18,4), since
+both would be rounded silently; 'infinity' is not a time.
 """
 
 from __future__ import annotations
@@ -19,15 +19,16 @@ from landing.pseudonyms import PseudonymKey, hmac_sql, map_identifiers
 from landing.readers import TEXT_TABLE
 
 TYPED_TABLE = "landing_typed"
-"""Temporary: `_row_number`, `_line`, typed columns under their names, and what was found out.
+"""Temporary: each row with its typed columns and the problems found in it.
 
-`_normalised_x` and `_pseudonym_x` of identifiers; `_problem` (column, reason, detail of the first
-problem, parted by `SEPARATOR`) and `_problems` (all, readable).
+Columns: `_row_number`, `_line`, the typed columns under their names, the `_normalised_x`,
+`_pseudonym_x` and `_misfit_x` of each identifier x, `_problem` (column, reason and detail of the
+first problem, separated by `SEPARATOR`) and `_problems` (all of them, readable).
 """
 JUDGED_TABLE = "landing_judged"
 """Temporary: `TYPED_TABLE` plus `_row_key`, `_column`, `_detail` and `_verdict`.
 
-A verdict is 'good', 'replaced' or a reason.
+A verdict is 'good', 'replaced' or the reason why the row is refused.
 """
 
 SEPARATOR = "\x1f"
@@ -37,10 +38,9 @@ _WHITE = "' \t\r\n\f\v\u00a0\u3000\ufeff'"
 def judge(
     connection: duckdb.DuckDBPyConnection, entity: Entity, key: PseudonymKey, file_name: str
 ) -> None:
-    """Fill `JUDGED_TABLE` from `TEXT_TABLE`: exactly one row for each, with its verdict.
+    """Fill `JUDGED_TABLE` with every row of `TEXT_TABLE` and its verdict.
 
-    `replaced` rows are valid and were overtaken by a newer row of the same key in the same file
-    (upserts only).
+    A `replaced` row (upserts only) is valid, but the same file has a newer row with its key.
     """
     for column in entity.identifiers:
         map_identifiers(connection, entity, column, key, TEXT_TABLE)
@@ -57,9 +57,9 @@ def judge(
 
 
 def misfits(connection: duckdb.DuckDBPyConnection, entity: Entity) -> str | None:
-    """How many rows were taken without an identifier whose text is none, in words for the ledger.
+    """Say, for the ledger, how many accepted rows have an optional identifier that is unusable.
 
-    Such a row is good: it has a null pseudonym, and the vault keeps what was written.
+    Such a row has a null pseudonym, and the vault keeps what was written.
     """
     spared = [column for column in entity.identifiers if not entity.is_required(column)]
     if not spared:
@@ -77,7 +77,7 @@ def misfits(connection: duckdb.DuckDBPyConnection, entity: Entity) -> str | None
 
 
 def output(column: Column) -> str:
-    """SQL of what a column brings to its raw table."""
+    """SQL of the value that a column has in the raw table."""
     return f'"_pseudonym_{column.name}"' if column.identifier else f'"{column.name}"'
 
 
@@ -133,7 +133,7 @@ def _typed(entity: Entity, column: Column) -> str:
         case "boolean":
             return f"TRY_CAST(lower({text}) AS BOOLEAN)"
         case "bigint" | "integer":
-            # "3.0" is what a floating-point column of a parquet file says for 3.
+            # A floating-point column of a parquet file writes 3 as "3.0".
             whole = f"TRY_CAST(regexp_replace({text}, '\\.0*$', '') AS {column.sql_type})"
             return _exactly(
                 f"TRY_CAST({text} AS {column.sql_type})::VARCHAR = {text}",
@@ -145,8 +145,7 @@ def _typed(entity: Entity, column: Column) -> str:
             return f"CASE WHEN isfinite({number}) THEN {number} END"
         case "date":
             moment = _moment(column, text)
-            # A day has no hour: a time in a date column says that the wrong column was declared or
-            # delivered.
+            # A time of day in a date column means that the wrong column was declared or delivered.
             is_day = f"isfinite({moment}) AND {moment}::DATE::TIMESTAMP = {moment}"
             return f"CASE WHEN {is_day} THEN {moment}::DATE END"
         case "timestamp":
@@ -163,9 +162,9 @@ def _typed(entity: Entity, column: Column) -> str:
 
 
 def _exactly(usual: str, value: str, unusual: str) -> str:
-    """A number that prints as it was written needs no regular expression.
+    """SQL that looks at `unusual` only where the number does not print as it was written.
 
-    Which costs more than the cast.
+    The regular expression in `unusual` costs more than the cast.
     """
     return f"CASE WHEN {usual} THEN {value} ELSE {unusual} END"
 
@@ -180,10 +179,7 @@ def _moment(column: Column, text: str) -> str:
 
 
 def _instant(entity: Entity, column: Column, text: str) -> str:
-    """A naive UTC timestamp: an offset in the text counts.
-
-    Without one the text is in the source's zone.
-    """
+    """SQL of a naive UTC timestamp; a text without an offset is in the source's zone."""
 
     def from_zone(local: str) -> str:
         if entity.zone == "UTC":
@@ -194,7 +190,7 @@ def _instant(entity: Entity, column: Column, text: str) -> str:
         tries = []
         for form in column.formats:
             parsed = f"try_strptime({text}, {_quoted(form)})"
-            # DuckDB gives a zoned type exactly for formats that read an offset or a zone.
+            # DuckDB returns a zoned type only for formats that read an offset or a zone.
             tries.append(
                 f"{parsed} AT TIME ZONE 'UTC'"
                 if "%z" in form or "%Z" in form
@@ -210,7 +206,7 @@ def _instant(entity: Entity, column: Column, text: str) -> str:
 
 
 def _problem(entity: Entity, column: Column) -> str | None:
-    """A CASE that gives column, reason and detail, or null for a good value."""
+    """SQL that gives column, reason and detail of a bad value, and null for a good one."""
 
     def says(reason: str, detail: str) -> str:
         return _quoted(SEPARATOR.join((column.name, reason, detail)))
@@ -250,7 +246,7 @@ def _bound(column: Column, bound: date | datetime | int | float) -> str:
         bound = bound.astimezone(UTC).replace(tzinfo=None)
     if isinstance(bound, date):
         return f"{_quoted(str(bound))}::{column.sql_type}"
-    # A bound need not fit the column's own type (0.5 against an integer).
+    # No cast: a bound need not fit the column's own type (0.5 for an integer).
     return f"{bound!r}"
 
 
@@ -268,9 +264,9 @@ _VERDICT = f"""
 
 
 def _key_sql(entity: Entity) -> str:
-    """Append with a key, and snapshots.
+    """Judge appends with a key, and snapshots: the first row of each key stays.
 
-    The first row of a key stays, in the file and (append) in the table.
+    An appended row is also a duplicate when the table holds its key already.
     """
     if not entity.key:
         return f"""
@@ -312,10 +308,10 @@ def _key_sql(entity: Entity) -> str:
 
 
 def _row_key_sql(entity: Entity) -> str:
-    """Append without a key: the nth row of a content is the same row in every file.
+    """Judge appends without a key: the nth row with a content is the same row in every file.
 
-    Overlaps are duplicates then, and repeats inside a file are not. The content is the typed
-    values, not the text: two exports may write the same day in two formats.
+    So rows that two files share are duplicates, and repeats inside one file are not. The content is
+    the typed values, not the text: two exports may write the same day in two formats.
     """
     values = [output(c) for c in entity.columns]
     content = " || chr(31) || ".join(f"coalesce({v}::VARCHAR, chr(30))" for v in values)
@@ -346,9 +342,9 @@ def _row_key_sql(entity: Entity) -> str:
 
 
 def _upsert_sql(entity: Entity) -> str:
-    """Upsert: (version, file name, row) decides.
+    """Judge upserts: of each key, the row with the highest (version, file name, row) stays.
 
-    Thereby the table is the same whatever order the files arrived in.
+    The table is therefore the same in whatever order the files arrive.
     """
     mine = _key_outputs(entity)
     columns = _key_columns(entity)

@@ -1,7 +1,7 @@
 """dbt's source files, generated from `sources.yml`, so that a table is declared once.
 
-Here belongs the translation of declarations into dbt's YAML and nothing else: tests and contracts
-of models are dbt's.
+Here belongs the translation of declarations into dbt's YAML. Tests and contracts of models belong
+in `dbt/`.
 """
 
 from __future__ import annotations
@@ -21,8 +21,8 @@ _HEADER = "# Generated from sources.yml by landing/dbt_sources.py: edit sources.
 def write_dbt_sources(declarations: Declarations, dbt_dir: Path) -> list[Path]:
     """Write `models/staging/<source>/_<source>__sources.yml` for each source.
 
-    The run's own day has one too, `models/staging/_run__sources.yml`. A file is touched only when
-    its content differs, so that dbt's partial parsing keeps working. Returns the files that
+    The table `raw.as_of` is declared in `models/staging/_run__sources.yml`. A file is written only
+    when its content differs, so that dbt's partial parsing keeps working. Returns the files that
     changed.
     """
     staging = dbt_dir / "models" / "staging"

@@ -1,9 +1,9 @@
-"""What `sources.yml` may say: the declaration of every source, checked before a byte is read.
+"""What `sources.yml` may say: the declaration of every source, checked before any file is read.
 
 Here belong the shape of a declaration, its defaults, its fingerprint (`declaration_version`) and
-the raw columns that follow from it. What is done with a file belongs in `readers` and `load`. A
-mistake in the file raises a `DeclarationError` that names file, source, entity and column and says
-what to do.
+the raw columns that follow from it. What is done with a delivered file belongs in `readers`,
+`checks` and `deliver`. A mistake in `sources.yml` raises a `DeclarationError` that names source,
+entity and column and says what to do.
 """
 
 from __future__ import annotations
@@ -30,10 +30,7 @@ from pydantic import (
 )
 
 LOADER_VERSION = 1
-"""Raise it when the same file and declaration would give different rows.
-
-Every file is then read again.
-"""
+"""Raise it when landing would read the same file differently: all files are then read again."""
 
 IdentifierType = Literal[
     "email", "phone", "login", "loyalty_card", "cookie", "device", "customer_id"
@@ -53,14 +50,11 @@ _SQL_TYPES = {
 
 
 class DeclarationError(ValueError):
-    """`sources.yml` says something that cannot be carried out.
-
-    The message says where and what to do.
-    """
+    """`sources.yml` cannot be carried out; the message says where the mistake is and what to do."""
 
 
 def _is_name(text: str) -> str:
-    # "__" parts source from entity in table names, so it may not stand inside either.
+    # "__" separates source and entity in table names, so neither may contain it.
     if not _NAME.fullmatch(text) or "__" in text or text.endswith("_"):
         raise ValueError(
             f"'{text}' must be snake_case: small letters, digits and single underscores"
@@ -121,9 +115,9 @@ class _Strict(BaseModel):
 class Column(_Strict):
     """One column of a delivered file.
 
-    An `identifier` column becomes `<name>_pseudonym` in the warehouse, a `personal` column does
-    not reach it at all; what was written in both stays in the vault. `header` is the name in the
-    file where it differs from `name`.
+    An `identifier` column becomes `<name>_pseudonym` in the warehouse, and a `personal` column does
+    not reach it at all; the vault keeps the text of both. `header` is the name in the file where it
+    differs from `name`.
     """
 
     name: Name
@@ -169,7 +163,7 @@ class Column(_Strict):
 
     @property
     def is_sensitive(self) -> bool:
-        """Whether what the file says in this column may only be kept in the vault."""
+        """Whether the text of this column may be kept in the vault only."""
         return self.personal or self.identifier is not None
 
 
@@ -274,37 +268,31 @@ class Entity(_Strict):
 
     @property
     def is_sensitive(self) -> bool:
-        """Whether any column identifies or describes a person by name.
-
-        Its refused rows go to the vault.
-        """
+        """Whether any column is personal or an identifier; refused rows then go to the vault."""
         return any(c.is_sensitive for c in self.columns)
 
     @property
     def keeps_row_key(self) -> bool:
-        """Whether rows are told apart by their whole content: an appended table without a key."""
+        """Whether rows are told apart by their whole content, as in an append without a key."""
         return self.delivery == "append" and not self.key
 
     def is_required(self, column: Column) -> bool:
-        """Whether a row without a value here is refused: declared so, or part of the key."""
+        """Whether a row without a value in this column is refused."""
         return column.required or column.name in self.key
 
     def region(self, column: Column) -> str:
-        """Region a phone number without a country code is read in."""
+        """Region of phone numbers without a country code."""
         return column.region or self._business.region
 
     def scope(self, column: Column) -> str:
-        """Namespace of a pseudonym: customer_id is scoped to its source.
-
-        All other types are shared.
-        """
+        """Namespace of a pseudonym: one per source for customer_id, shared for all other types."""
         if column.identifier == "customer_id":
             return f"customer_id/{self._source}"
         return str(column.identifier)
 
     @property
     def raw_columns(self) -> list[RawColumn]:
-        """Columns of the raw table in order, with SQL type and description."""
+        """Columns of the raw table, in order."""
         columns = []
         for c in self.columns:
             if c.identifier:
@@ -324,7 +312,7 @@ class Entity(_Strict):
         return columns
 
     def declaration_version(self, key_id: str, normaliser_version: int) -> str:
-        """Fingerprint of everything but the file that decides which rows it gives (16 hex digits).
+        """Fingerprint (16 hex digits) of all that decides which rows a file gives.
 
         Descriptions are left out: a better sentence is no reason to read a year of files again.
         The key and the normalisers count only where the entity has something to pseudonymise.
@@ -362,10 +350,7 @@ class Source(_Strict):
 
 
 class Business(_Strict):
-    """What holds for the whole business.
-
-    The zone of its dates, its currency, the home region of phone numbers.
-    """
+    """What holds for the whole business: zone of dates, currency, region of phone numbers."""
 
     zone: Zone
     currency: Currency
@@ -392,10 +377,7 @@ class Declarations(_Strict):
         return [e for source in self.sources.values() for e in source.entities.values()]
 
     def selected_entities(self, selected: list[str] | tuple[str, ...]) -> list[Entity]:
-        """Entities of the named sources.
-
-        Raises `DeclarationError` for a source that is not declared.
-        """
+        """Entities of the named sources; raises `DeclarationError` for an undeclared source."""
         unknown = sorted(set(selected) - set(self.sources))
         if unknown:
             raise DeclarationError(
@@ -405,10 +387,7 @@ class Declarations(_Strict):
 
 
 class _UniqueKeys(yaml.SafeLoader):
-    """YAML keeps the last of two equal keys without a word.
-
-    A declaration may not lose half of itself.
-    """
+    """A loader that refuses a key given twice, of which YAML would silently keep the last."""
 
 
 def _mapping(loader: _UniqueKeys, node: yaml.MappingNode) -> dict[Any, Any]:

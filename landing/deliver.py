@@ -1,8 +1,8 @@
-"""One file on its way: read, judged, written to the vault, then to the warehouse.
+"""The landing of one file: read, judged, written to the vault, then to the warehouse.
 
-Here belong the writes of one file and their order, which survives a kill: its vault rows are
-committed first (idempotent by file), then its raw rows, its quarantine and its ledger line in one
-transaction of the warehouse. Which files there are to land belongs in `plan`.
+Here belong the writes of one file, in an order that survives a kill: its vault rows are committed
+first (repeating that is harmless), then its raw rows, quarantine and ledger line in one transaction
+of the warehouse. Which files are landed is decided in `plan`.
 """
 
 from __future__ import annotations
@@ -56,9 +56,9 @@ def land_file(
     key: PseudonymKey,
     step: Callable[..., None],
 ) -> FileOutcome:
-    """Take one file all the way, or set it aside whole; return what became of it.
+    """Land one file, or refuse it whole; return what became of it.
 
-    Raises `LandingError` when the engine fails for another reason than the file's content.
+    Raises `LandingError` when the engine fails for a reason other than the file's content.
     """
     print_ = fingerprint(file.path)
     refusal: RefusedFileError | None = None
@@ -77,9 +77,8 @@ def land_file(
         )
     except duckdb.Error as error:
         failure = type(error).__name__
-    if (
-        failure
-    ):  # raised out here: the engine's own message may quote a row and is not carried along
+    # Raised outside the handler: the engine's own message may quote a row and must not come along.
+    if failure:
         raise LandingError(
             f"{entity.source}.{entity.name}: {file.path.name}: the engine failed ({failure})"
         )
@@ -116,7 +115,7 @@ def _refuse_older_snapshot(
 
 
 def _refuse_empty_snapshot(connection: duckdb.DuckDBPyConnection, entity: Entity) -> None:
-    """A snapshot none of whose rows can be read would wipe out the state it was to refresh."""
+    """Refuse a snapshot that has rows but no good one: it would empty the table."""
     if entity.delivery != "snapshot":
         return
     read, good = connection.execute(
@@ -136,10 +135,7 @@ def _write_vault(
     key: PseudonymKey,
     content: FileContent,
 ) -> None:
-    """Commit what may be personal, replacing whatever the vault holds of this file.
-
-    Doing it twice is doing it once.
-    """
+    """Commit what may be personal, replacing whatever the vault holds of this file."""
     mine = [entity.source, entity.name, file.file_id]
     with transaction(connection):
         connection.execute(
@@ -259,10 +255,7 @@ def _refuse(
     version: str,
     refusal: RefusedFileError,
 ) -> FileOutcome:
-    """Write down a refused file.
-
-    One quarantine row for all its rows, where they could be counted.
-    """
+    """Record a refused file; one quarantine row stands for all rows that could be counted."""
     count = 0
     if refusal.reason in ("stale", "unreadable"):
         held = f"""
@@ -302,7 +295,7 @@ def _refuse(
 
 
 def _row_json(entity: Entity) -> str:
-    """SQL of the row as delivered: the declared columns as text, under the names of the file."""
+    """SQL of the row as delivered: the declared columns as text, under their names in the file."""
     pairs = ", ".join(
         f"""'{c.source_name.replace("'", "''")}', t."{c.name}\"""" for c in entity.columns
     )
@@ -319,7 +312,7 @@ def _forget_quarantine(connection: duckdb.DuckDBPyConnection, entity: Entity, fi
 def _write_ledger(
     connection: duckdb.DuckDBPyConnection, outcome: FileOutcome, file: File, version: str
 ) -> None:
-    """Write the file's line, in the place it had in the order of loading if it is read again."""
+    """Write the file's ledger line; a file read again keeps its place in the order."""
     mine = [outcome.source, outcome.entity, outcome.file_id]
     held = connection.execute(
         """

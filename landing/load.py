@@ -1,18 +1,19 @@
-"""Landing itself: bring the raw tables in step with the landing folders, and say what was done.
+"""Landing: bring the raw tables in step with the landing folders, and say what was done.
 
 Here belong the run over all entities, rebuilding a table, reconciling the vault, and the day that
-is "today". What each file is to its table is decided in `plan`, one file's writes are in `deliver`.
+is "today". What happens to each file is decided in `plan`; one file's writes are in `deliver`.
 
-`quality.load_ledger` always tells what the raw tables hold, and rows_read = rows_loaded +
-rows_quarantined for every file, whenever a run was stopped.
+Whenever a run is stopped, `quality.load_ledger` tells what the raw tables hold, and for every file
+rows_read = rows_loaded + rows_quarantined.
 
 What a table holds does not depend on the order in which files arrived: a snapshot is its newest
-file by name, an upsert keeps the highest (version, file name, row), an appended table without a key
-holds each content as often as the file that has it most. An appended table with a key keeps the row
-first taken up; reading files again repeats the order of the ledger, so it gives the same rows.
+file by name, an upsert keeps the highest (version, file name, row), and an append without a key
+holds each content as often as the one file that has it most often. Only an append with a key
+depends on it, since it keeps the row that came first; reading its files again follows the order of
+the ledger and gives the same rows.
 
 Databases and REST APIs: a `dlt` pipeline writes parquet into `landing/<source>/` before `land` is
-called; from there on its files are like any other. The seam is the folder, nothing here changes.
+called. Its files are then like any other, and nothing here changes.
 """
 
 from __future__ import annotations
@@ -62,7 +63,7 @@ __all__ = [
 
 @dataclass(frozen=True)
 class TableState:
-    """A raw table after landing. `data_version` changes exactly when its content may have."""
+    """A raw table after landing; `data_version` changes when its content may have changed."""
 
     source: str
     entity: str
@@ -91,7 +92,7 @@ class LandingResult:
 class Progress:
     """A step of landing, for a person to read or a test to stop at.
 
-    `stage` is reading, vault_written or landed; `outcome` comes with landed.
+    `stage` is reading, vault_written or landed; only landed has an `outcome`.
     """
 
     stage: str
@@ -132,14 +133,14 @@ def land(
         selected: names of the sources to land.
         landing_dir: folder with one folder of files per source.
         key: the pseudonym key.
-        as_of: the day that is "today"; default: the last event date, in the business's zone.
+        as_of: the day that is "today"; by default the last event date, in the business's zone.
         progress: called at each step of each file.
         forget_missing: when a changed declaration asks for files that are gone from the landing
             folder, go on without their rows instead of raising.
 
     Raises:
         DeclarationError: a source is not declared, or a file name matches two entities.
-        LandingError: files needed again are gone, or the engine failed for another reason than a
+        LandingError: files needed again are gone, or the engine failed for a reason other than a
             file's content.
 
     """
@@ -206,9 +207,8 @@ def pending(
 ) -> list[str]:
     """Say in words what `land` would have to do; empty when there is nothing.
 
-    Reads only; the vault need not be attached, but its loss is noticed where it is.
-
-    Files whose size and modification time are as at the last landing are not hashed again.
+    Writes nothing. The vault need not be attached; its loss is noticed only when it is. Files whose
+    size and modification time are unchanged since the last landing are not hashed again.
     """
     names = tuple(dict.fromkeys(selected))
     entities = declarations.selected_entities(names)
@@ -241,11 +241,10 @@ def pending(
 
 
 def reconcile(connection: duckdb.DuckDBPyConnection, declarations: Declarations) -> int:
-    """Remove from the vault what no raw row stands for.
+    """Remove the vault rows that belong to no row of the warehouse; return how many.
 
-    A kill between vault and warehouse leaves such rows, and so does a row that was replaced.
-
-    Returns the number of vault rows removed. Needs `ensure_tables` before it.
+    A kill between the two writes leaves such rows, and so does a row that was replaced. Call
+    `ensure_tables` first.
     """
     removed = 0
     for entity in declarations.entities:
@@ -289,7 +288,7 @@ def _planned(
 def _begin_rebuild(connection: duckdb.DuckDBPyConnection, entity: Entity, plan: Plan) -> None:
     """Empty what was loaded under the old declaration.
 
-    The ledger says so until each file is read again.
+    Until a file is read again, its ledger line is marked `to_be_reloaded`.
     """
     with transaction(connection):
         tables.replace_vault_table(connection, entity)

@@ -1,10 +1,8 @@
-"""The plan: what each file is to its table — new, known.
+"""The plan, made before anything is written: which files are new, known or to be read again.
 
-To be read again — before anything is written.
-
-Here belong looking into the landing folders, recognising files by their content, and deciding.
-Carrying it out belongs in `load` and `deliver`. Order is by file name, for files read again by the
-order in which they were first taken up.
+Here belong listing the landing folders, recognising files by their content, and deciding what to
+do with them. Doing it belongs in `load` and `deliver`. New files are taken in order of their names,
+files read again in the order in which they first came.
 """
 
 from __future__ import annotations
@@ -42,7 +40,7 @@ class File:
 
 @dataclass(frozen=True)
 class Known:
-    """One line of the ledger, as far as a plan needs it."""
+    """What a plan needs of one line of the ledger."""
 
     file_id: str
     file_name: str
@@ -56,9 +54,9 @@ class Known:
 class Plan:
     """What to do for one entity.
 
-    `rebuild`: all is read again. `todo`: files to read, in order. `gone`: loaded files that a
-    rebuild needs and that are no longer there. `rename`: newer names of known snapshots, by
-    content.
+    `rebuild`: every file is read again. `todo`: files to read, in order. `gone`: loaded files that
+    a rebuild needs and that are no longer there. `rename`: newer names of known snapshots, by
+    content hash.
     """
 
     version: str
@@ -72,7 +70,7 @@ class Plan:
 def list_files(
     landing_dir: Path, names: Iterable[str], entities: list[Entity]
 ) -> tuple[dict[str, list[Path]], list[str]]:
-    """Return the files of each entity in name order, and those that belong to none."""
+    """Return the files of each entity in order of name, and those that belong to none."""
     listing: dict[str, list[Path]] = {entity.table: [] for entity in entities}
     unclaimed = []
     for source in names:
@@ -106,7 +104,7 @@ def files_seen(
 
 
 def identify(entity: Entity, path: Path, seen: Seen) -> File:
-    """Recognise a file; it is hashed only when size or modification time changed."""
+    """Recognise a file; it is hashed only when its size or modification time changed."""
     stat = path.stat()
     size, modified_ns, file_id = seen.get((entity.source, entity.name, path.name), (-1, -1, ""))
     if (size, modified_ns) != (stat.st_size, stat.st_mtime_ns):
@@ -128,7 +126,7 @@ def known_files(connection: duckdb.DuckDBPyConnection, entity: Entity) -> list[K
 
 
 def vault_is_whole(connection: duckdb.DuckDBPyConnection, entity: Entity) -> bool:
-    """Whether the vault, where one is attached, knows every file whose rows the warehouse holds."""
+    """Whether the vault, if one is attached, knows every file whose rows the warehouse holds."""
     attached = connection.execute("SELECT 1 FROM duckdb_databases() WHERE database_name = 'vault'")
     if not entity.is_sensitive or not attached.fetchall():
         return True
@@ -163,7 +161,7 @@ def make_plan(
         first.setdefault(file.file_id, file)
         last[file.file_id] = file
     if entity.delivery == "snapshot":
-        first = last  # a content that comes back under a newer name is the newest state
+        first = last  # content that comes back under a newer name is the newest state
     again = [
         first[k.file_id]
         for k in known
@@ -186,7 +184,7 @@ def make_plan(
     ids = {file.file_id for file in todo}
     gone = [k for k in known if k.status == "loaded" and k.file_id not in first] if rebuild else []
     if rebuild and entity.delivery == "snapshot" and first:
-        gone = []  # an older state that was overwritten in place is not missed
+        gone = []  # a snapshot replaces all older ones, so none of them is missed
     return Plan(
         version,
         rebuild,

@@ -1,8 +1,8 @@
 """The key, and the keyed pseudonyms made with it.
 
 Here belong reading or making the pseudonym key and the HMAC-SHA-256 over normalised identifiers,
-computed inside DuckDB. The key is bound as query parameters (two padded blocks), never written
-into SQL text: text ends up in catalogues, logs and dbt's target folder. Which columns are
+computed inside DuckDB. The key is bound as query parameters (two padded blocks) and never written
+into SQL text, which ends up in catalogues, logs and dbt's target folder. Which columns are
 pseudonymised is declared in `sources.yml`.
 """
 
@@ -35,7 +35,7 @@ class PseudonymKeyError(ValueError):
 
 @dataclass(frozen=True)
 class PseudonymKey:
-    """The secret under which identifiers are hashed. `key_id` names it without telling it."""
+    """The secret with which identifiers are hashed; `key_id` names it without revealing it."""
 
     secret: bytes = field(repr=False)
     warning: str | None = None
@@ -65,11 +65,11 @@ def parse_key(text: str) -> PseudonymKey:
 
 
 def read_or_create_key(home: Path, configured: str | None = None) -> PseudonymKey:
-    """Return the configured key, or the development key of this home.
+    """Return the configured key, or else the development key kept in `home`.
 
-    The latter is made on first use, with a warning. The file is created whole, readable by its
-    owner only, and never replaced: two processes that start together end with the same key. Raises
-    `PseudonymKeyError` when the key is malformed.
+    The development key is made on first use, with a warning. Its file is created whole, readable by
+    its owner only, and never replaced, so two processes that start together get the same key.
+    Raises `PseudonymKeyError` when the key is malformed.
     """
     if configured:
         return parse_key(configured)
@@ -84,7 +84,7 @@ def read_or_create_key(home: Path, configured: str | None = None) -> PseudonymKe
         file.flush()
         os.fsync(file.fileno())
     try:
-        os.link(draft, path)  # fails where another process was first; its key is then the key
+        os.link(draft, path)  # fails if another process was first: its key is then used
     except FileExistsError:
         return parse_key(path.read_text(encoding="ascii"))
     finally:
@@ -98,10 +98,7 @@ def read_or_create_key(home: Path, configured: str | None = None) -> PseudonymKe
 
 
 def hmac_sql(message: str) -> str:
-    """SQL of HMAC-SHA-256 (64 hex digits) over a text expression.
-
-    Bind `PseudonymKey.pads` with it.
-    """
+    """SQL of HMAC-SHA-256 (64 hex digits) over a text expression; bind `PseudonymKey.pads`."""
     return f"sha256($outer_pad || unhex(sha256($inner_pad || encode({message}))))"
 
 
@@ -114,9 +111,9 @@ def map_identifiers(
 ) -> str:
     """Make a temporary table with one row per distinct text of an identifier column in `rows`.
 
-    Columns: text, normalised, pseudonym (both null where the text says "no identifier"), problem.
-    Only distinct texts pass through Python, a chunk at a time, whatever the size of the file.
-    Returns the table's name.
+    Columns: text, normalised, pseudonym (both null where there is no usable identifier), problem.
+    Only distinct texts pass through Python, a chunk at a time, so that Python's memory does
+    not grow with the file. Returns the table's name.
     """
     table = f"landing_map_{column.name}"
     connection.execute(

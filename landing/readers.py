@@ -2,17 +2,16 @@
 
 Here belong recognising a file by its content, refusing it whole when it is not what was declared,
 and reading its records as text. Types, keys and ranges are judged in `checks`; nothing here writes
-a lasting table. Messages never carry what a file says, since it may be personal: engine errors
-quote values, so they are swallowed and replaced.
+a lasting table. Messages never quote a file, since what it says may be personal: engine errors do
+quote values, so they are replaced.
 
-A clean file goes through DuckDB's own readers in one pass. DuckDB's `reject_errors` counts
-records, not lines, and a file with mixed line ends stops its strict parser; so a CSV or JSON file
-that is not plainly one record a line is rewritten by one streaming Python pass, which knows the
-exact line of each record, sets aside what cannot be read, and decodes declared encodings.
+Parquet, and UTF-8 CSV with one record a line, go through DuckDB's own readers in one pass. DuckDB's
+`reject_errors` counts records, not lines, and mixed line ends stop its strict parser; so any other
+CSV file, and every JSON file, is first rewritten by one streaming Python pass, which knows the line
+of each record, sets aside what cannot be read, and decodes the declared encoding.
 
-Databases and REST APIs arrive later through `dlt`, which writes parquet files into the landing
-folder of a source: from there on they are read by `read_parquet` below like any other delivery,
-with the same ledger and quarantine.
+Databases and REST APIs come through `dlt`, which writes parquet files into a source's landing
+folder: `_read_parquet` reads them like any other delivery.
 """
 
 from __future__ import annotations
@@ -35,14 +34,11 @@ import pyarrow as pa
 from landing.declarations import Entity
 
 TEXT_TABLE = "landing_text"
-"""Temporary table of the file being read.
-
-`_row_number`, `_line`, one VARCHAR per declared column.
-"""
+"""Temporary table of the rows read: `_row_number`, `_line`, one VARCHAR per declared column."""
 REJECTS_TABLE = "landing_rejects"
-"""Temporary table of what could not be read.
+"""Temporary table of what could not be read: line, row_count, reason, detail, text.
 
-Line, row_count (physical lines swallowed), reason, detail, text.
+`row_count` is the number of physical lines that a broken record swallowed.
 """
 
 _LONGEST_FIELD = 1_000_000
@@ -63,14 +59,11 @@ _WIDE_MARKS = (b"\xff\xfe", b"\xfe\xff")
 
 
 Reject = tuple[int, int, str, str, str]
-"""What could not be read: line, physical lines, reason, detail, text."""
+"""One row of `REJECTS_TABLE`."""
 
 
 class RefusedFileError(Exception):
-    """A whole file cannot be landed.
-
-    `reason` is one of the file-level reasons, `detail` says what to look at.
-    """
+    """A whole file cannot be landed; `reason` is a code, `detail` says what to look at."""
 
     def __init__(self, reason: str, detail: str):
         super().__init__(f"{reason}: {detail}")
@@ -79,10 +72,7 @@ class RefusedFileError(Exception):
 
 @dataclass(frozen=True)
 class Fingerprint:
-    """What one pass over the bytes tells.
-
-    That is its identity, and whether lines and records can be the same thing.
-    """
+    """What one pass over a file's bytes tells: its identity, its lines, signs of its format."""
 
     file_id: str
     size_bytes: int
@@ -94,10 +84,9 @@ class Fingerprint:
 
 @dataclass(frozen=True)
 class FileContent:
-    """What reading left in the temporary tables, beside the rows.
+    """What reading a file found out besides its rows.
 
-    `has_extra_columns`: the file holds columns nobody declared, so that its broken lines may be
-    personal.
+    `has_extra_columns`: the file has undeclared columns, so its broken lines may be personal.
     """
 
     note: str | None
@@ -105,7 +94,7 @@ class FileContent:
 
 
 def fingerprint(path: Path) -> Fingerprint:
-    """Hash a file in one streaming pass: SHA-256 of the content, so a renamed file is the same."""
+    """Read a file once, in blocks; its id is a hash of the content, so its name does not matter."""
     digest, size, lines, nul, head, last = hashlib.sha256(), 0, 0, False, b"", b""
     with path.open("rb") as file:
         while block := file.read(1 << 20):
@@ -132,6 +121,8 @@ def read_file(
         f"CREATE OR REPLACE TEMP TABLE {REJECTS_TABLE}"
         " (line BIGINT, row_count BIGINT, reason VARCHAR, detail VARCHAR, text VARCHAR)"
     )
+    # Until rows are read there are none: the file before this one may have left its own.
+    connection.execute(f"CREATE OR REPLACE TEMP TABLE {TEXT_TABLE} (_row_number BIGINT)")
     if print_.size_bytes == 0:
         raise RefusedFileError("empty_file", "the file has no bytes: was its export interrupted?")
     if entity.format == "parquet":
@@ -168,11 +159,10 @@ def _read_csv(
     header, header_lines = _csv_header(entity, path)
     positions, content = _match(entity, header)
     chosen = ", ".join(f'c{at} AS "{name}"' for name, at in positions.items())
-    # In a file of one column DuckDB takes an empty line for a record.
+    # In a file with one column DuckDB reads an empty line as a record.
     if entity.encoding == "utf-8" and header_lines == 1 and len(header) > 1:
-        with suppress(
-            duckdb.Error
-        ):  # the error quotes the line; the careful pass below says which and why
+        # The error would quote the line; the careful pass below says which line it is and why.
+        with suppress(duckdb.Error):
             _read_columns(
                 connection,
                 f"row_number() OVER () AS _row_number, row_number() OVER () + 1 AS _line, {chosen}",
@@ -207,10 +197,7 @@ def _read_columns(
     *,
     header: bool,
 ) -> None:
-    """Nothing is sniffed: every option is said, every column is text.
-
-    Any malformed record is an error.
-    """
+    """Read CSV files as text with nothing sniffed; any malformed record is an error."""
     columns = ", ".join(f"'{name}': 'VARCHAR'" for name in names)
     connection.execute(
         f"""
@@ -242,10 +229,7 @@ def _csv_header(entity: Entity, path: Path) -> tuple[list[str], int]:
 
 
 def _bounded(file: IO[str]) -> Iterator[str]:
-    """Lines of a file, none longer than a record may be.
-
-    A file without line ends cannot fill the memory that way.
-    """
+    """Yield lines; refuse one that is too long, so a file without line ends cannot fill memory."""
     while line := file.readline(_LONGEST_RECORD):
         if len(line) == _LONGEST_RECORD:
             raise RefusedFileError(
@@ -255,9 +239,10 @@ def _bounded(file: IO[str]) -> Iterator[str]:
 
 
 def _open(entity: Entity, path: Path) -> IO[str]:
-    """A byte that is not UTF-8 spoils its row.
+    """Open the file as text.
 
-    In any other encoding it says that the whole file is another's.
+    A byte that is not UTF-8 spoils its row only. In any other declared encoding a byte that does
+    not fit means that the declaration is wrong, so the whole file is refused.
     """
     if entity.encoding == "utf-8":
         return path.open(encoding="utf-8-sig", errors="surrogateescape", newline="")
@@ -265,10 +250,7 @@ def _open(entity: Entity, path: Path) -> IO[str]:
 
 
 def _match(entity: Entity, header: list[str]) -> tuple[dict[str, int], FileContent]:
-    """Find each declared column in the header.
-
-    The order of columns is free; an undeclared one is never loaded.
-    """
+    """Find each declared column in the header, in any order; no undeclared column is loaded."""
     declared = {column.source_name: column.name for column in entity.columns}
     missing = [name for name in declared if unicodedata.normalize("NFC", name) not in header]
     if missing:
@@ -285,8 +267,7 @@ def _match(entity: Entity, header: list[str]) -> tuple[dict[str, int], FileConte
 
 
 def _content(extra: int) -> FileContent:
-    # Only counted: a header is the sender's text, and a file without one has a person's record in
-    # its place.
+    # Counted, not named: where a file has no header, a person's record stands in its place.
     note = f"{extra} undeclared column{'s' if extra > 1 else ''} not loaded" if extra else None
     return FileContent(note, bool(extra))
 
@@ -333,10 +314,7 @@ def _rewrite_csv(entity: Entity, path: Path, width: int, out: IO[str]) -> Iterat
 
 
 class _Remembered:
-    """An iterator of lines that remembers those of the record being read.
-
-    It keeps no more than quarantine does.
-    """
+    """An iterator of lines that remembers the record being read, as much as quarantine keeps."""
 
     def __init__(self, lines: Iterator[str]):
         self._lines, self._kept, self._room = lines, [], _KEPT_TEXT
@@ -357,12 +335,12 @@ class _Remembered:
 
     @property
     def text(self) -> str:
-        """The record as it stands in the file, bytes that are not text shown as U+FFFD."""
+        """The record as it stands in the file, without its line end."""
         return _shown("".join(self._kept).rstrip("\r\n"))
 
 
 def _shown(text: str) -> str:
-    """Text fit for a table: bytes that were no text become question marks."""
+    """Text fit for a table: undecodable bytes become question marks, zero bytes go."""
     return text.encode("utf-8", "replace").decode().replace("\0", "")
 
 
@@ -387,7 +365,7 @@ def _keep_rejects(connection: duckdb.DuckDBPyConnection, rejects: Iterator[Rejec
 
 @contextmanager
 def _scratch_file() -> Iterator[Path]:
-    """A private file that is gone afterwards: for a moment it holds personal data."""
+    """A private file, removed afterwards since it may hold personal data."""
     with tempfile.TemporaryDirectory(prefix="dsegment-") as folder:
         yield Path(folder) / "records.csv"
 
@@ -434,7 +412,7 @@ def _read_json(
 
 
 def _rewrite_json(entity: Entity, path: Path, out: IO[str]) -> Iterator[Reject]:
-    """Write each line with row number and line number to `out`; yield those that are not text."""
+    """Write each line with its row and line number to `out`; yield those that are not text."""
     is_utf8 = entity.encoding == "utf-8"
     writer = csv.writer(out, lineterminator="\n", quoting=csv.QUOTE_ALL)
     row_number = 0
@@ -460,10 +438,7 @@ def _rewrite_json(entity: Entity, path: Path, out: IO[str]) -> Iterator[Reject]:
 
 
 def _json_content(connection: duckdb.DuckDBPyConnection, entity: Entity) -> FileContent:
-    """A JSON line may leave a column out.
-
-    One that no line has, though it is required, is a changed schema.
-    """
+    """Refuse a JSON file if no line has a required column; a single line may leave it out."""
     seen = {
         name
         for (name,) in connection.execute(
@@ -511,7 +486,7 @@ def _read_parquet(
             [str(path)],
         )
     except duckdb.Error as error:
-        # Only the kind of the error is looked at: its text may quote the file.
+        # The text of the error is not passed on: it may quote the file.
         if re.search(r"magic bytes|footer|too small|too short|metadata", str(error), re.IGNORECASE):
             raise RefusedFileError(
                 "truncated_file", "the parquet footer is missing or damaged"

@@ -1,8 +1,8 @@
-"""The tables that landing owns, in both databases: made, described, and brought back in step.
+"""The tables that landing owns in both databases: created, described and replaced.
 
-Here belongs their DDL. Their rows are written by `load`. The two database files are `warehouse`
-(the connection's own catalogue) and `vault` (attached); a DuckDB transaction writes only one of
-them.
+Here belongs their DDL. Their rows are written by `deliver`, `load` and `plan`. The two databases
+are `warehouse` (the connection's own catalogue) and `vault` (attached); a DuckDB transaction writes
+only one of them.
 """
 
 from __future__ import annotations
@@ -112,10 +112,7 @@ _WAREHOUSE_TABLES = [
 
 
 def vault_columns(entity: Entity) -> list[RawColumn]:
-    """Columns of the entity's vault table.
-
-    What the file said, its normal form and its pseudonym.
-    """
+    """Columns of the entity's vault table: text as delivered, normal form and pseudonym."""
     columns = [
         RawColumn("file_id", "VARCHAR", "SHA-256 of the content of the file the row came in."),
         RawColumn("row_number", "BIGINT", "Ordinal of the record in its file, from 1."),
@@ -141,7 +138,7 @@ def vault_columns(entity: Entity) -> list[RawColumn]:
 
 @contextmanager
 def transaction(connection: duckdb.DuckDBPyConnection) -> Iterator[None]:
-    """All of the statements inside, or none of them."""
+    """Commit all statements inside, or none of them."""
     connection.execute("BEGIN")
     try:
         yield
@@ -152,10 +149,10 @@ def transaction(connection: duckdb.DuckDBPyConnection) -> Iterator[None]:
 
 
 def ensure_tables(connection: duckdb.DuckDBPyConnection, declarations: Declarations) -> None:
-    """Make every declared raw and vault table that is missing, and describe tables and columns.
+    """Create the declared raw and vault tables that are missing; describe tables and columns.
 
-    A raw table whose declared columns changed is made anew only while it is empty; with rows in
-    it, `load.land` reads its files again.
+    A table whose declared columns changed is created anew only while it is empty; one with rows is
+    rebuilt by `load.land`, which reads its files again.
     """
     with transaction(connection):
         for schema, name, description, columns in _WAREHOUSE_TABLES:
@@ -174,19 +171,16 @@ def ensure_tables(connection: duckdb.DuckDBPyConnection, declarations: Declarati
 
 
 def replace_tables(connection: duckdb.DuckDBPyConnection, entity: Entity) -> None:
-    """Empty the entity's raw table inside the caller's transaction.
-
-    It gets its declared columns.
-    """
+    """Replace the entity's raw table by an empty one, inside the caller's transaction."""
     columns = entity.raw_columns
     connection.execute(f"CREATE OR REPLACE TABLE warehouse.raw.{entity.table} ({_ddl(columns)})")
     _describe(connection, "warehouse", "raw", entity.table, entity.description, columns)
 
 
 def replace_vault_table(connection: duckdb.DuckDBPyConnection, entity: Entity) -> None:
-    """Empty the entity's vault table inside the caller's transaction.
+    """Empty the entity's vault table and vault quarantine, inside the caller's transaction.
 
-    It goes when nothing of the entity is personal any more.
+    The table is dropped when nothing of the entity is personal any more.
     """
     connection.execute(
         "DELETE FROM vault.quarantine.rows WHERE source = $1 AND entity = $2",
@@ -206,7 +200,7 @@ def table_exists(
 
 
 def has_declared_columns(connection: duckdb.DuckDBPyConnection, entity: Entity) -> bool:
-    """Whether the raw table stands as its declaration says."""
+    """Whether the raw table has exactly the declared columns."""
     present = _present(connection, "warehouse", "raw", entity.table)
     return [(name, kind) for name, kind, _ in present] == [
         (c.name, c.sql_type) for c in entity.raw_columns

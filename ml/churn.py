@@ -29,8 +29,6 @@ from ml.errors import (
 )
 from ml.model_runs import as_figures
 
-MODEL_NAME = "churn"
-CODE_VERSION = "churn-1"  # raise it with every change that can move a score
 BASELINE_FEATURE = "recency_days"
 KEY = ("customer_id", "as_of_date")
 

@@ -21,8 +21,6 @@ from ml.errors import BadFeature, CustomersAlike, NotEnoughHistory, RepeatedCust
 from ml.model_runs import as_figures
 from ml.naming import name_clusters
 
-MODEL_NAME = "rfm_clusters"
-CODE_VERSION = "rfm-clusters-1"  # raise it with every change that can move a customer
 FEATURES = ("recency_days", "frequency", "monetary_amount")
 WORTH = ("monetary_amount", "frequency")  # cluster 0 is worth most
 

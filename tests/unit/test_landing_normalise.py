@@ -1,4 +1,4 @@
-"""Spellings that must meet, and garbage that must not become an identifier."""
+"""Spellings that must become equal, and garbage that must not become an identifier."""
 
 import unicodedata
 
