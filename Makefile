@@ -19,7 +19,7 @@ dev: .venv/ready  ## the Dagster UI on http://localhost:3000
 check: .venv/ready  ## static: style, SQL, layers, imports, definitions
 	$(BIN)/ruff check . && $(BIN)/ruff format --check .
 	$(BIN)/dsegment prepare
-	$(BIN)/sqlfluff lint dbt/models dbt/tests
+	$(BIN)/sqlfluff lint --quiet dbt/models dbt/tests dbt/macros
 	$(BIN)/lint-imports
 	$(BIN)/dagster definitions validate -w workspace.yaml
 	$(BIN)/python -m pytest -q tests/contract

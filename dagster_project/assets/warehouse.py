@@ -1,0 +1,211 @@
+"""The dbt project as assets: one dbt call builds and tests every selected model.
+
+What belongs here: how dbt's nodes are named, versioned and described in Dagster.
+What does not: SQL, which is all in ``dbt/``.
+"""
+
+import hashlib
+import json
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import dagster as dg
+from dagster_dbt import (
+    DagsterDbtTranslator,
+    DagsterDbtTranslatorSettings,
+    DbtCliInvocation,
+    DbtCliResource,
+    DbtProject,
+    dbt_assets,
+)
+from dagster_dbt.core.dbt_event_iterator import DbtDagsterEventType
+from dagster_dbt.errors import DagsterDbtCliRuntimeError
+
+from dagster_project.column_lineage import column_lineage
+from dagster_project.resources import Warehouse
+
+
+class Translator(DagsterDbtTranslator):
+    """Names a node ``[schema, table]`` and versions it by all that decides its rows."""
+
+    def __init__(self, manifest: Mapping[str, Any]) -> None:
+        super().__init__(settings=DagsterDbtTranslatorSettings(enable_code_references=False))
+        self._manifest = manifest
+
+    def get_asset_key(self, dbt_resource_props: Mapping[str, Any]) -> dg.AssetKey:
+        """``[schema, table]``, for models and sources alike."""
+        name = dbt_resource_props.get("identifier") or dbt_resource_props["name"]
+        return dg.AssetKey([dbt_resource_props["schema"], name])
+
+    def get_group_name(self, dbt_resource_props: Mapping[str, Any]) -> str:
+        """The schema: what stands together in the database stands together in the UI."""
+        return dbt_resource_props["schema"]
+
+    def get_description(self, dbt_resource_props: Mapping[str, Any]) -> str:
+        """The model's own words and where its SQL is, without the SQL itself."""
+        description = dbt_resource_props["description"].strip()
+        return f"{description}\n\nFile `dbt/{dbt_resource_props['original_file_path']}`."
+
+    def get_asset_check_spec(self, *args: Any, **kwargs: Any) -> dg.AssetCheckSpec | None:
+        """A dbt test as a check that says in words what it holds a table to."""
+        check = super().get_asset_check_spec(*args, **kwargs)
+        if check is None:
+            return None
+        test = self._manifest["nodes"][check.metadata["dagster_dbt/unique_id"]]
+        return check._replace(description=_meaning(test))
+
+    def get_owners(self, dbt_resource_props: Mapping[str, Any]) -> list[str]:  # noqa: ARG002
+        """All SQL belongs to the analytics engineers."""
+        return ["team:analytics-engineering"]
+
+    def get_code_version(self, dbt_resource_props: Mapping[str, Any]) -> str:
+        """Hash of the SQL, the project's macros it uses, its contract and its tests."""
+        nodes, macros = self._manifest["nodes"], self._manifest["macros"]
+        unique_id = dbt_resource_props["unique_id"]
+        tests = [
+            nodes[child]["raw_code"] + json.dumps(nodes[child].get("test_metadata"), sort_keys=True)
+            for child in sorted(self._manifest["child_map"].get(unique_id, []))
+            if child.startswith("test.")
+        ]
+        used = [
+            macros[macro]["macro_sql"]
+            for macro in sorted(dbt_resource_props.get("depends_on", {}).get("macros", []))
+            if macros[macro]["package_name"] == dbt_resource_props["package_name"]
+        ]
+        contract = {
+            name: column.get("data_type")
+            for name, column in dbt_resource_props.get("columns", {}).items()
+        }
+        parts = [
+            dbt_resource_props.get("raw_code", ""),
+            dbt_resource_props.get("checksum", {}).get("checksum", ""),
+            json.dumps(contract),
+            *used,
+            *tests,
+        ]
+        return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:16]
+
+
+def _meaning(test: Mapping[str, Any]) -> str:
+    """A dbt test's description, or what its arguments say, or the sentence that is its name."""
+    if test["description"]:
+        return test["description"]
+    if not test.get("test_metadata"):
+        return test["name"].removeprefix("assert_").replace("_", " ").capitalize() + "."
+    arguments = {k: v for k, v in test["test_metadata"]["kwargs"].items() if k != "model"}
+    said = ", ".join(f"{name} = {value}" for name, value in arguments.items())
+    return f"{test['test_metadata']['name']}: {said}"
+
+
+class _Described:
+    """Adds row counts and column lineage to dbt's materialisations."""
+
+    def __init__(
+        self,
+        manifest: Mapping[str, Any],
+        target_path: Path,
+        warehouse: Warehouse,
+        translator: Translator,
+    ) -> None:
+        self._nodes = {**manifest["nodes"], **manifest["sources"]}
+        self._translator = translator
+        self._lineage = column_lineage(manifest, target_path)
+        self._counts = warehouse.counts(
+            f"{node['schema']}.{node['name']}"
+            for node in manifest["nodes"].values()
+            if node["resource_type"] in ("model", "seed")
+        )
+
+    def __call__(self, event: DbtDagsterEventType) -> DbtDagsterEventType:
+        """The event, with what is known of the table it is about."""
+        if not isinstance(event, dg.Output):
+            return event
+        unique_id = event.metadata["unique_id"].text
+        node = self._nodes[unique_id]
+        # Of dbt's own notes, only those that say something of the table.
+        metadata: dict[str, Any] = {
+            name: value
+            for name, value in event.metadata.items()
+            if name not in ("unique_id", "invocation_id", "status")
+        }
+        count = self._counts.get(f"{node['schema']}.{node['name']}")
+        if count is not None:
+            metadata["dagster/row_count"] = count
+        if unique_id in self._lineage:
+            metadata["dagster/column_lineage"] = self._column_lineage(unique_id)
+            metadata["columns_come_from"] = self._column_origins(unique_id)
+        return event.with_metadata(metadata)
+
+    def _column_lineage(self, unique_id: str) -> dg.TableColumnLineage:
+        return dg.TableColumnLineage(
+            {
+                column: [
+                    dg.TableColumnDep(
+                        asset_key=self._translator.get_asset_key(self._nodes[parent]),
+                        column_name=name,
+                    )
+                    for parent, name in origins
+                ]
+                for column, origins in self._lineage[unique_id].items()
+            }
+        )
+
+    def _column_origins(self, unique_id: str) -> dg.MarkdownMetadataValue:
+        """The same for people: the open-source UI keeps column lineage but draws it nowhere."""
+        rows = [
+            f"| {column} | "
+            + ", ".join(
+                f"{self._translator.get_asset_key(self._nodes[parent]).to_user_string()}.{name}"
+                for parent, name in origins
+            ).replace("/", ".")
+            + " |"
+            for column, origins in self._lineage[unique_id].items()
+        ]
+        return dg.MetadataValue.md("\n".join(["| column | comes from |", "|---|---|", *rows]))
+
+
+def _all_events(
+    invocation: DbtCliInvocation,
+) -> tuple[list[DbtDagsterEventType], DagsterDbtCliRuntimeError | None]:
+    events = []
+    try:
+        events.extend(invocation.stream())
+    except DagsterDbtCliRuntimeError as failure:
+        return events, failure
+    return events, None
+
+
+def warehouse_assets(project: DbtProject) -> dg.AssetsDefinition:
+    """Every dbt model and seed as an asset, every dbt test as a check."""
+    manifest = json.loads(Path(project.manifest_path).read_text())
+    translator = Translator(manifest)
+
+    @dbt_assets(
+        manifest=manifest,
+        project=project,
+        name="warehouse",
+        dagster_dbt_translator=translator,
+        pool="warehouse",
+    )
+    def warehouse_models(
+        context: dg.AssetExecutionContext, dbt: DbtCliResource, warehouse: Warehouse
+    ) -> Iterator[Any]:
+        warehouse.require_gates(
+            [f"{node['schema']}.{node['identifier']}" for node in manifest["sources"].values()]
+            + ["quality.load_ledger"]
+        )
+        with warehouse.lock():
+            invocation = dbt.cli(
+                ["build", "--exclude-resource-type", "unit_test"],
+                context=context,
+                target_path=project.target_path,
+            )
+            # dbt holds the database until it ends, so what it made is counted after its last event.
+            events, failure = _all_events(invocation)
+        described = _Described(manifest, project.target_path, warehouse, translator)
+        yield from map(described, events)
+        if failure:
+            raise failure
+
+    return warehouse_models

@@ -1,0 +1,138 @@
+"""The command line: one Python start, one run, a short summary.
+
+What belongs here: choosing what is out of date, showing progress, saying where results are.
+What does not: what a run does. Heavy imports stay inside the commands that need them.
+"""
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+
+import click
+
+from dagster_project.settings import Settings, SettingsError
+
+UI_PORT = 3000
+REPORT_PORT = 3001
+# Dagster's newer `dg dev` would be one more package; its hint to that is not shown.
+DAGSTER_DEV = (sys.executable, "-W", "ignore:Function `dev_command`", "-m", "dagster", "dev")
+
+
+@click.group()
+@click.pass_context
+def main(context: click.Context) -> None:
+    """Raw tables in; stitched customers, models, segments and a report out."""
+    from dagster_project.resources import export_environment
+
+    try:
+        settings = Settings.from_environment()
+    except SettingsError as error:
+        raise click.ClickException(str(error)) from None
+    export_environment(settings)
+    context.obj = settings
+
+
+@main.command()
+@click.option("--full", is_flag=True, help="Make everything again, changed or not.")
+@click.pass_obj
+def run(settings: Settings, full: bool) -> None:
+    """Land what is new and make every table that follows from it."""
+    started = time.perf_counter()
+    _prepare(settings)
+    from dagster_project.refresh import RefreshError, refresh, summary
+    from dagster_project.resources import WarehouseBusyError
+    from landing.pseudonyms import PseudonymKeyError
+
+    try:
+        made = refresh(settings, full=full)
+    except (RefreshError, WarehouseBusyError, PseudonymKeyError) as error:
+        raise click.ClickException(str(error)) from None
+    click.echo(summary(settings))
+    done = f"{made} tables made" if made else "Nothing new"
+    click.echo(
+        f"\n{done} in {time.perf_counter() - started:.0f} s. "
+        f"Report: {settings.reports_dir / 'segment_report.html'}"
+    )
+
+
+@main.command()
+@click.pass_obj
+def prepare(settings: Settings) -> None:
+    """Make the state folder, dbt's source declarations and its manifest."""
+    _prepare(settings)
+    click.echo(f"{settings.home} is ready.")
+
+
+@main.command()
+@click.pass_obj
+def dev(settings: Settings) -> None:
+    """Open the Dagster UI on port 3000 and serve the report beside it."""
+    _prepare(settings)
+    settings.reports_dir.mkdir(parents=True, exist_ok=True)
+    import dagster as dg
+
+    from dagster_project.dead_runs import close_dead_runs
+
+    with dg.DagsterInstance.get() as instance:
+        close_dead_runs(instance)
+    try:
+        server = ThreadingHTTPServer(
+            ("127.0.0.1", REPORT_PORT), partial(_Reports, directory=str(settings.reports_dir))
+        )
+    except OSError as error:
+        raise click.ClickException(f"Port {REPORT_PORT} for the report: {error}") from None
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    click.echo(f"UI, in about 20 s: http://localhost:{UI_PORT}")
+    click.echo(f"Report:            http://localhost:{REPORT_PORT}/segment_report.html")
+    # Started from the state folder, where Dagster looks for its settings.
+    dagster = subprocess.Popen(
+        [*DAGSTER_DEV, "-w", str(settings.project_dir / "workspace.yaml"), "-p", str(UI_PORT)],
+        cwd=settings.dagster_home,
+    )
+    # Dagster ends its processes by itself, given time: Ctrl-C reaches it from the terminal, a
+    # service manager's SIGTERM does not.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, lambda *_: dagster.terminate())
+    sys.exit(dagster.wait())
+
+
+class _Reports(SimpleHTTPRequestHandler):
+    """The report's folder, without a log line for every request."""
+
+    def log_message(self, *_: object) -> None:
+        """Say nothing."""
+
+
+def _prepare(settings: Settings) -> None:
+    from dagster_project.prepare import PrepareError, prepare_home
+    from landing.declarations import DeclarationError
+
+    try:
+        prepare_home(settings)
+    except (SettingsError, DeclarationError, PrepareError) as error:
+        raise click.ClickException(str(error)) from None
+
+
+def entry() -> None:
+    """Run the command line and leave at once.
+
+    The interpreter's own way out would have DuckDB's bindings print sixty lines about leaked types
+    whenever Great Expectations was loaded, below the one line that says what went wrong.
+    """
+    code = 0
+    try:
+        main()
+    except SystemExit as end:
+        code = end.code if isinstance(end.code, int) else 1
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(code)
+
+
+if __name__ == "__main__":
+    entry()

@@ -1,0 +1,146 @@
+"""Which part of the graph is out of date, and making just that part again.
+
+What belongs here: comparing what is stored with what would be made now; one in-process run.
+What does not: judging rows. Staleness is Dagster's own: a code version or an input's data version
+differs from the one an asset was made with.
+"""
+
+import sys
+from collections.abc import Set
+from contextlib import redirect_stdout
+
+import dagster as dg
+from dagster._core.definitions.assets.graph.asset_graph import AssetGraph
+from dagster._core.definitions.assets.graph.base_asset_graph import BaseAssetNode
+from dagster._core.definitions.data_version import (
+    CODE_VERSION_TAG,
+    DATA_VERSION_TAG,
+    INPUT_DATA_VERSION_TAG_PREFIX,
+)
+
+from dagster_project.assets.landing import anything_to_land, landing_keys
+from dagster_project.dead_runs import close_dead_runs
+from dagster_project.definitions import build_defs
+from dagster_project.progress import ModelLines
+from dagster_project.resources import warehouse_of
+from dagster_project.settings import Settings
+from landing.declarations import read_declarations
+
+CHECK_FAILED = "DagsterAssetCheckFailedError"  # said better by the check itself
+
+
+class RefreshError(RuntimeError):
+    """The run failed; the message says which step and why."""
+
+
+def refresh(settings: Settings, *, full: bool = False, **overrides: object) -> int:
+    """Land what is new, then make what is out of date; returns how many tables were made.
+
+    Raises:
+        RefreshError: a step failed or a gate stopped the run.
+
+    """
+    defs = build_defs(settings, **overrides)
+    graph = defs.resolve_asset_graph()
+    with dg.DagsterInstance.get() as instance:
+        close_dead_runs(instance)
+        if full:
+            return _make(defs, instance, graph.executable_asset_keys)
+        declarations = read_declarations(settings.sources_file)
+        landed = landing_keys(declarations)
+        made = 0
+        if _out_of_date(graph, instance) & landed or anything_to_land(settings, declarations):
+            made = _make(defs, instance, landed)
+        return made + _make(defs, instance, _out_of_date(graph, instance))
+
+
+def _make(defs: dg.Definitions, instance: dg.DagsterInstance, keys: Set[dg.AssetKey]) -> int:
+    """One run that makes these assets and judges them by their checks."""
+    if not keys:
+        return 0
+    with redirect_stdout(ModelLines(sys.stderr)):
+        result = defs.resolve_job_def("refresh").execute_in_process(
+            instance=instance,
+            asset_selection=sorted(keys),
+            run_config={"loggers": {"progress": {}}},
+            raise_on_error=False,
+        )
+    if not result.success:
+        raise RefreshError(_why(result))
+    return len(keys)
+
+
+def summary(settings: Settings, lines: int = 10) -> str:
+    """The largest segments in a few lines, for the end of a run."""
+    cards = warehouse_of(settings).read(
+        """
+        select segment_name, customer_count, revenue_share, mean_churn_score, as_of_date
+        from segments.segment_scorecard join segments.dim_segments using (segment_id)
+        order by customer_count desc, display_order
+        """
+    )
+    shown = [f"{'segment':<44}{'customers':>10}{'revenue':>10}{'churn risk':>12}"]
+    shown += [
+        f"{row['segment_name'][:43]:<44}{row['customer_count']:>10,}"
+        f"{row['revenue_share'] or 0:>10.0%}{row['mean_churn_score'] or 0:>12.0%}"
+        for row in cards.head(lines).iter_rows(named=True)
+    ]
+    return f"Segments on {cards['as_of_date'].max()}, the largest of {cards.height}:\n" + "\n".join(
+        shown
+    )
+
+
+def _out_of_date(graph: AssetGraph, instance: dg.DagsterInstance) -> Set[dg.AssetKey]:
+    """What changed, what failed a check, what was never made, and all that follows from these."""
+    made = {key: _made_with(instance, key) for key in graph.executable_asset_keys}
+    roots = {key for key in made if _is_stale(graph.get(key), made)}
+    # A table that did not pass a check, or was left unjudged by a run that stopped, is made and
+    # judged again before anything reads it.
+    roots |= {check.asset_key for check in graph.asset_check_keys if _is_open(instance, check)}
+    if not roots:
+        return set()
+    return dg.AssetSelection.assets(*roots).downstream().resolve(graph) & made.keys()
+
+
+def _made_with(instance: dg.DagsterInstance, key: dg.AssetKey) -> dict[str, str]:
+    """Dagster's tags on the newest materialisation: its version, its code's, its inputs'."""
+    event = instance.get_latest_materialization_event(key)
+    return dict(event.asset_materialization.tags or {}) if event else {}
+
+
+def _is_open(instance: dg.DagsterInstance, check: dg.AssetCheckKey) -> bool:
+    record = instance.get_latest_asset_check_evaluation_record(check)
+    return record is not None and record.status.value != "SUCCEEDED"
+
+
+def _is_stale(node: BaseAssetNode, made: dict[dg.AssetKey, dict[str, str]]) -> bool:
+    tags = made[node.key]
+    return (
+        not tags
+        or tags.get(CODE_VERSION_TAG) != node.code_version
+        or any(
+            tags.get(f"{INPUT_DATA_VERSION_TAG_PREFIX}/{parent.to_user_string()}")
+            != made[parent].get(DATA_VERSION_TAG)
+            for parent in node.parent_keys & made.keys()
+        )
+    )
+
+
+def _why(result: dg.ExecuteInProcessResult) -> str:
+    lines = [
+        f"{event.step_key}: {_root_message(event.step_failure_data.error)}"
+        for event in result.all_events
+        if event.is_step_failure and event.step_failure_data.error.cls_name != CHECK_FAILED
+    ]
+    lines += [
+        check.description or f"{check.asset_key.to_user_string()}: {check.check_name} failed"
+        for check in result.get_asset_check_evaluations()
+        if not check.passed
+    ]
+    return "The run stopped; what was good before stays.\n  " + "\n  ".join(dict.fromkeys(lines))
+
+
+def _root_message(error: object) -> str:
+    while getattr(error, "cause", None):
+        error = error.cause
+    return getattr(error, "message", str(error)).strip()
