@@ -4,7 +4,6 @@ What belongs here: choosing what is out of date, showing progress, saying where 
 What does not: what a run does. Heavy imports stay inside the commands that need them.
 """
 
-import os
 import signal
 import subprocess
 import sys
@@ -118,21 +117,5 @@ def _prepare(settings: Settings) -> None:
         raise click.ClickException(str(error)) from None
 
 
-def entry() -> None:
-    """Run the command line and leave at once.
-
-    The interpreter's own way out would have DuckDB's bindings print sixty lines about leaked types
-    whenever Great Expectations was loaded, below the one line that says what went wrong.
-    """
-    code = 0
-    try:
-        main()
-    except SystemExit as end:
-        code = end.code if isinstance(end.code, int) else 1
-    sys.stdout.flush()
-    sys.stderr.flush()
-    os._exit(code)
-
-
 if __name__ == "__main__":
-    entry()
+    main()

@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import duckdb
-import pyarrow as pa
+import polars as pl
 
 from landing.declarations import Column, Entity
 from landing.normalise import InvalidIdentifierError, Normaliser, normaliser_for
@@ -149,7 +149,7 @@ def map_identifiers(
     return table
 
 
-def _spelled(texts: list[str], normalise: Normaliser) -> pa.Table:
+def _spelled(texts: list[str], normalise: Normaliser) -> pl.DataFrame:
     spellings: list[str | None] = []
     problems: list[str | None] = []
     for text in texts:
@@ -159,5 +159,5 @@ def _spelled(texts: list[str], normalise: Normaliser) -> pa.Table:
         except InvalidIdentifierError as error:
             spellings.append(None)
             problems.append(str(error))
-    columns = [pa.array(values, pa.string()) for values in (texts, spellings, problems)]
-    return pa.table(columns, names=["text", "normalised", "problem"])
+    columns = {"text": texts, "normalised": spellings, "problem": problems}
+    return pl.DataFrame(columns, schema=dict.fromkeys(columns, pl.String))

@@ -29,7 +29,7 @@ from pathlib import Path
 from typing import IO
 
 import duckdb
-import pyarrow as pa
+import polars as pl
 
 from landing.declarations import Entity
 
@@ -60,6 +60,13 @@ _WIDE_MARKS = (b"\xff\xfe", b"\xfe\xff")
 
 Reject = tuple[int, int, str, str, str]
 """One row of `REJECTS_TABLE`."""
+_REJECT_COLUMNS = {
+    "line": pl.Int64,
+    "row_count": pl.Int64,
+    "reason": pl.String,
+    "detail": pl.String,
+    "text": pl.String,
+}
 
 
 class RefusedFileError(Exception):
@@ -354,11 +361,9 @@ def _is_utf8(record: list[str]) -> bool:
 
 def _keep_rejects(connection: duckdb.DuckDBPyConnection, rejects: Iterator[Reject]) -> None:
     while batch := list(islice(rejects, _BATCH)):
-        columns = zip(*batch, strict=True)
-        table = pa.table(
-            [pa.array(c) for c in columns], names=["line", "row_count", "reason", "detail", "text"]
+        connection.register(
+            "landing_batch", pl.DataFrame(batch, schema=_REJECT_COLUMNS, orient="row")
         )
-        connection.register("landing_batch", table)
         connection.execute(f"INSERT INTO {REJECTS_TABLE} SELECT * FROM landing_batch")
         connection.unregister("landing_batch")
 

@@ -155,7 +155,9 @@ def fit(
     from threadpoolctl import threadpool_limits
 
     settings = settings or ClusterSettings()
-    rfm = _checked(rfm, FEATURES)
+    # In the order of the features: customer ids are keyed hashes, and another key must not give
+    # other clusters.
+    rfm = _checked(rfm, FEATURES).sort(FEATURES)
     if rfm.height < settings.least_customers:
         raise NotEnoughHistory(
             f"not enough history: {rfm.height} customers, {settings.least_customers} needed to "

@@ -10,6 +10,7 @@ from dataclasses import replace
 from datetime import date
 from pathlib import Path
 
+import dagster as dg
 import duckdb
 import polars as pl
 import pytest
@@ -173,6 +174,8 @@ def test_a_killed_run_is_safe_to_start_again(built: Settings, tmp_path: Path) ->
         process.communicate()
     run(home)
     assert fingerprints(home) == fingerprints(built)
+    with dg.DagsterInstance.get() as instance:  # a run that seems to go on would block the daemon
+        assert instance.get_runs(dg.RunsFilter(statuses=[dg.DagsterRunStatus.STARTED])) == []
 
 
 def test_another_selection_of_sources_is_refused(built: Settings) -> None:
