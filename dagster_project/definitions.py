@@ -4,13 +4,13 @@ import sys
 from pathlib import Path
 
 import dagster as dg
-from dagster_dbt import DbtCliResource, DbtProject
+from dagster_dbt import DbtProject
 
 from dagster_project.assets.landing import landing_assets
 from dagster_project.assets.models import model_assets
 from dagster_project.assets.report import report_asset
 from dagster_project.assets.segments import segment_assets
-from dagster_project.assets.warehouse import warehouse_assets
+from dagster_project.assets.warehouse import Dbt, warehouse_assets
 from dagster_project.automation import daily_schedule, landing_sensor, refresh_job
 from dagster_project.checks import gate_results_spec, gates
 from dagster_project.prepare import prepare_home
@@ -47,7 +47,7 @@ def build_defs(settings: Settings, **overrides: object) -> dg.Definitions:
         sensors=[landing_sensor(settings)],
         resources={
             "warehouse": warehouse_of(settings),
-            "dbt": DbtCliResource(
+            "dbt": Dbt(
                 project_dir=project, dbt_executable=str(Path(sys.executable).with_name("dbt"))
             ),
         },

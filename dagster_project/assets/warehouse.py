@@ -6,7 +6,9 @@ What does not: SQL, which is all in ``dbt/``.
 
 import hashlib
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from functools import cached_property
+from importlib import metadata
 from pathlib import Path
 from typing import Any
 
@@ -21,9 +23,25 @@ from dagster_dbt import (
 )
 from dagster_dbt.core.dbt_event_iterator import DbtDagsterEventType
 from dagster_dbt.errors import DagsterDbtCliRuntimeError
+from packaging.version import Version
 
 from dagster_project.column_lineage import column_lineage
 from dagster_project.resources import Warehouse
+
+
+class Dbt(DbtCliResource):
+    """The dbt command line, without what dagster-dbt does before each call.
+
+    It runs ``dbt --version``, which takes two seconds and asks the network for newer releases, and
+    loads an adapter for row counts and columns, which are read here without one.
+    """
+
+    @cached_property
+    def _cli_version(self) -> Version:
+        return Version(metadata.version("dbt-core"))
+
+    def _initialize_dbt_core_adapter(self, args: Sequence[str]) -> None:  # noqa: ARG002
+        return None
 
 
 class Translator(DagsterDbtTranslator):
