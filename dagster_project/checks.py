@@ -22,7 +22,7 @@ GATE_RESULTS_KEY = dg.AssetKey([GATE_RESULTS.schema, GATE_RESULTS.name])
 
 def gates(declarations: Declarations) -> list[dg.AssetChecksDefinition]:
     """The three borders: landing → dbt, marts → models, models → segments."""
-    landing = {suite.name: suite for suite in map(_declared_suite, declarations.entities)}
+    landing = {suite.name: suite for suite in map(declared_suite, declarations.entities)}
     for suite in load_suites("landing"):
         landing[suite.name] = landing[suite.name] + suite if suite.name in landing else suite
     return [
@@ -37,7 +37,7 @@ def gate_results_spec() -> dg.AssetSpec:
     return table_spec(GATE_RESULTS, owner="team:data-platform")
 
 
-def _declared_suite(entity: Entity) -> Suite:
+def declared_suite(entity: Entity) -> Suite:
     """What ``sources.yml`` says of an entity, as rules for its raw table."""
     shown = [column for column in entity.columns if not column.is_sensitive]
     pseudonyms = {column.name: f"{column.name}_pseudonym" for column in entity.identifiers}

@@ -28,6 +28,7 @@ from ml.errors import (
     RepeatedCustomer,
 )
 from ml.model_runs import as_figures
+from ml.threads import one_thread
 
 BASELINE_FEATURE = "recency_days"
 KEY = ("customer_id", "as_of_date")
@@ -124,7 +125,7 @@ class ChurnModel:
         return np.concatenate(chunks) if chunks else np.empty(0)
 
     def _score(self, matrix: np.ndarray) -> np.ndarray:
-        with _one_thread():
+        with one_thread():
             odds = _log_odds(_averaged(self.logistic, self.boosting, matrix))
         return 1 / (1 + np.exp(-(self.calibration_slope * odds + self.calibration_intercept)))
 
@@ -320,7 +321,7 @@ def fit(
     used = tuple(name for name, keep in zip(names, varies, strict=True) if keep)
     matrix = np.ascontiguousarray(matrix[:, varies])
     groups = train["customer_id"].rank("dense").to_numpy()
-    with _one_thread():
+    with one_thread():
         slope, intercept = line or _calibration_line(matrix, outcome, groups, settings)
         logistic, boosting = _fit_pair(matrix, outcome, settings)
     return ChurnModel(
@@ -449,7 +450,7 @@ def _calibration_line(
 def _fit_recency_only(train: pl.DataFrame) -> Any:
     from sklearn.linear_model import LogisticRegression
 
-    with _one_thread():
+    with one_thread():
         return LogisticRegression(C=1e6).fit(_matrix(train, (BASELINE_FEATURE,)), _outcome(train))
 
 
@@ -538,10 +539,3 @@ def _outcome(frame: pl.DataFrame) -> np.ndarray:
 def _one_class_message(outcome: np.ndarray, where: str) -> str:
     what = "churned" if outcome.min() else "stayed"
     return f"every one of the {len(outcome)} customers of {where} {what}: nothing to tell apart"
-
-
-def _one_thread() -> Any:
-    """Sums split over threads differ in their last digits, and two busy cores only wait."""
-    from threadpoolctl import threadpool_limits
-
-    return threadpool_limits(limits=1)

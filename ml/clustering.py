@@ -20,6 +20,7 @@ import polars as pl
 from ml.errors import BadFeature, CustomersAlike, NotEnoughHistory, RepeatedCustomer
 from ml.model_runs import as_figures
 from ml.naming import name_clusters
+from ml.threads import one_thread
 
 FEATURES = ("recency_days", "frequency", "monetary_amount")
 WORTH = ("monetary_amount", "frequency")  # cluster 0 is worth most
@@ -152,8 +153,6 @@ def fit(
     rfm: pl.DataFrame, *, settings: ClusterSettings | None = None
 ) -> tuple[ClusterModel, pl.DataFrame]:
     """Choose the number of clusters by evidence; return the model and every candidate's figures."""
-    from threadpoolctl import threadpool_limits
-
     settings = settings or ClusterSettings()
     # In the order of the features: customer ids are keyed hashes, and another key must not give
     # other clusters.
@@ -174,8 +173,7 @@ def fit(
         sample = sample[np.sort(generator.permutation(len(sample))[: settings.most_fitting_rows])]
     sample = (sample - mean) / scale
 
-    # Sums split over threads differ in their last digits, and so could a border case's cluster.
-    with threadpool_limits(limits=1):
+    with one_thread():
         found = _candidates(sample, settings, generator)
     table = _judged([figures for figures, _ in found], settings)
     k = table.filter(pl.col("is_chosen"))["k"][0]

@@ -1,0 +1,305 @@
+"""The work of a warm full refresh without orchestration: one process, no Dagster, no dbt.
+
+What belongs here: the same compiled SQL, gates, fits, segments and report as the graph, in its
+order, writing the same tables. Each step prints the line that the orchestrated run prints for it.
+What does not: measuring (`orchestration_tax`), and any SQL or rule of its own.
+
+Landing is not here: with nothing new it is no work, so all it costs counts as tax. Like the
+other side, a step imports what it needs when it begins.
+"""
+
+import graphlib
+import json
+import pickle
+import sys
+import time
+import uuid
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from datetime import UTC, date, datetime
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import polars as pl
+
+from dagster_project.settings import Settings
+from dagster_project.tables import (
+    CHURN_SCORES,
+    CLUSTER_ASSIGNMENTS,
+    DIM_SEGMENTS,
+    GATE_RESULTS,
+    MODEL_RUNS,
+    SEGMENT_HISTORY,
+    SEGMENT_MEMBERSHIP,
+    SEGMENT_RECORDED_DAYS,
+    SEGMENT_SCORECARD,
+    Table,
+)
+from expectations.suites import Suite
+from landing.declarations import Declarations, read_declarations
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What only the orchestrated side knows, handed over so that both write the same rows.
+
+    suites: the suites of each border. data_versions: Dagster's version of each model's input.
+    code_version: that of the room `ml`.
+    """
+
+    suites: Mapping[str, Sequence[Suite]]
+    data_versions: Mapping[str, str]
+    code_version: str
+
+
+@dataclass(frozen=True)
+class Bare:
+    """One refresh of one state folder."""
+
+    settings: Settings
+    declarations: Declarations
+    plan: Plan
+    run_id: str
+
+    @contextmanager
+    def connect(self) -> Iterator[duckdb.DuckDBPyConnection]:
+        """A connection for one step: between steps the gates open the file in their own way."""
+        with duckdb.connect(self.settings.warehouse_path) as connection:
+            connection.execute("set TimeZone = 'UTC'")
+            yield connection
+
+    def refresh(self) -> None:
+        """All steps of the graph behind landing, in its order."""
+        self._judge("landing")
+        with _step("warehouse"), self.connect() as connection:
+            build(connection, self.settings.dbt_dir, self.settings.dbt_state_dir / "target")
+        self._judge("marts")
+        with _step("churn_scores"):
+            self._score_churn()
+        with _step("cluster_assignments"):
+            self._assign_clusters()
+        self._judge("ml")
+        with _step("segments"):
+            self._name_segments()
+        with _step("segment_report"):
+            self._write_report()
+
+    def _judge(self, gate: str) -> None:
+        with _step(f"gate_{gate}"):
+            from expectations.runner import run_suites
+
+            results = run_suites(self.settings.warehouse_path, self.plan.suites[gate])
+            failed = [
+                f"{r.table_schema}.{r.table_name}: {r.rule}" for r in results if not r.is_success
+            ]
+            if failed:
+                raise RuntimeError(f"Gate {gate}: {'; '.join(failed)}")
+            with self.connect() as connection:
+                judged = pl.DataFrame([asdict(r) for r in results], infer_schema_length=None)
+                rows = judged.with_columns(
+                    as_of_date=pl.lit(_as_of(connection)),
+                    run_id=pl.lit(self.run_id),
+                    checked_at=pl.lit(datetime.now(UTC).replace(tzinfo=None)),
+                )
+                replace_rows(connection, GATE_RESULTS, rows, {"run_id": self.run_id, "gate": gate})
+
+    def _assign_clusters(self) -> None:
+        from ml.clustering import cluster_customers
+
+        with self.connect() as connection:
+            rfm = connection.sql("from marts.mart_customer_rfm").pl()
+        result = cluster_customers(rfm)
+        self._keep(CLUSTER_ASSIGNMENTS, result, result.assignments)
+
+    def _score_churn(self) -> None:
+        from ml.churn import train_and_score
+
+        with self.connect() as connection:
+            features = connection.sql("from marts.mart_customer_features").pl()
+            labels = connection.sql("from marts.mart_churn_labels").pl()
+        result = train_and_score(features, labels)
+        self._keep(CHURN_SCORES, result, result.scores)
+
+    def _keep(self, table: Table, result: Any, rows: pl.DataFrame) -> None:
+        from ml.artifacts import save
+        from ml.model_runs import ModelRun
+
+        run = ModelRun.of(
+            model_name=table.name,
+            as_of_date=result.as_of_date,
+            data_version=self.plan.data_versions[table.name],
+            features=result.features,
+            parameters=result.parameters,
+            metrics=result.metrics,
+            code_version=self.plan.code_version,
+            artifact_path=f"models/{table.name}.skops",
+        )
+        save(
+            self.settings.home / run.artifact_path,
+            kind=table.name,
+            features=result.features,
+            parts=result.model.as_parts(),
+        )
+        scored = rows.with_columns(
+            as_of_date=pl.lit(result.as_of_date), model_run_id=pl.lit(run.model_run_id)
+        )
+        with self.connect() as connection:
+            this_run, today = (
+                {"model_run_id": run.model_run_id},
+                {"as_of_date": result.as_of_date},
+            )
+            replace_rows(connection, MODEL_RUNS, pl.DataFrame([run.as_row()]), this_run)
+            replace_rows(connection, table, scored, today)
+
+    def _name_segments(self) -> None:
+        from segments.history import History, advance
+        from segments.membership import evaluate, profile
+        from segments.rules import dim_segments, expand, load
+        from segments.scorecard import scorecard
+
+        with self.connect() as connection:
+            as_of = _as_of(connection)
+            customers = profile(
+                _on(connection, "marts.mart_customer_rfm", as_of),
+                _on(connection, "marts.mart_customer_features", as_of),
+                connection.sql("from core.dim_customers").pl(),
+                _on(connection, "ml.cluster_assignments", as_of),
+                _on(connection, "ml.churn_scores", as_of),
+            )
+            named = expand(load(self.settings.segments_file, customers.schema), customers)
+            membership = evaluate(named, customers)
+            intervals, days = (
+                connection.sql(f"from {table.qualified}").pl()
+                for table in (SEGMENT_HISTORY, SEGMENT_RECORDED_DAYS)
+            )
+            history, _ = advance(History(intervals, days), membership, as_of)
+            rows = {
+                DIM_SEGMENTS: dim_segments(named),
+                SEGMENT_MEMBERSHIP: membership.with_columns(as_of_date=pl.lit(as_of)),
+                SEGMENT_HISTORY: history.intervals,
+                SEGMENT_RECORDED_DAYS: history.recorded_days,
+                SEGMENT_SCORECARD: scorecard(named, membership, customers, history, as_of),
+            }
+            for table, frame in rows.items():
+                replace_rows(connection, table, frame, {})
+            self.settings.history_dir.mkdir(parents=True, exist_ok=True)
+            for table in (SEGMENT_HISTORY, SEGMENT_RECORDED_DAYS):
+                copy = self.settings.history_dir / f"{table.name}.parquet"
+                ordered = f"from {table.qualified} order by {', '.join(table.key)}"
+                connection.execute(f"copy ({ordered}) to '{copy}' (format parquet)")
+
+    def _write_report(self) -> None:
+        from report.page import ReportData, render
+
+        with self.connect() as connection:
+            as_of = _as_of(connection)
+            page = render(
+                ReportData(
+                    as_of_date=as_of,
+                    currency=self.declarations.business.currency,
+                    customer_rfm=_on(connection, "marts.mart_customer_rfm", as_of),
+                    cohort_retention=connection.sql("from marts.mart_cohort_retention").pl(),
+                    cluster_assignments=_on(connection, "ml.cluster_assignments", as_of),
+                    model_runs=_on(connection, "ml.model_runs", as_of),
+                    dim_segments=connection.sql("from segments.dim_segments").pl(),
+                    segment_scorecard=connection.sql("from segments.segment_scorecard").pl(),
+                    load_ledger=connection.sql("from quality.load_ledger").pl(),
+                    gate_results=connection.sql("from quality.gate_results").pl(),
+                    data_note=" ".join(
+                        self.declarations.sources[name].description
+                        for name in self.settings.sources
+                    ),
+                )
+            )
+        self.settings.reports_dir.mkdir(parents=True, exist_ok=True)
+        (self.settings.reports_dir / "segment_report.html").write_text(page, encoding="utf-8")
+
+
+def build(connection: duckdb.DuckDBPyConnection, project: Path, target: Path) -> None:
+    """Run what dbt compiled, parents first: seeds, views, tables, and data tests as counts.
+
+    Raises:
+        RuntimeError: a data test found rows.
+
+    """
+    manifest = json.loads((target / "manifest.json").read_text())
+    nodes = {
+        name: node
+        for name, node in manifest["nodes"].items()
+        if node["resource_type"] in ("seed", "model", "test")
+    }
+    parents = {
+        name: nodes.keys() & set(node["depends_on"].get("nodes", ()))
+        for name, node in nodes.items()
+    }
+    for name in graphlib.TopologicalSorter(parents).static_order():
+        node = nodes[name]
+        kind = node["resource_type"]
+        if kind == "seed":
+            types = node["config"]["column_types"]
+            path = project / node["original_file_path"]
+            sql = f"from read_csv('{path}', header = true, types = {types})"
+            connection.execute(f"create or replace table {node['relation_name']} as {sql}")
+        elif kind == "model":
+            made = node["config"]["materialized"]
+            relation = node["relation_name"]
+            connection.execute(f"create or replace {made} {relation} as {_compiled(node, target)}")
+        else:
+            sql = f"select count(*) from ({_compiled(node, target)}) as failing"
+            failing = connection.execute(sql).fetchall()[0][0]
+            if failing:
+                raise RuntimeError(f"{name}: {failing} rows")
+
+
+def replace_rows(
+    connection: duckdb.DuckDBPyConnection,
+    table: Table,
+    rows: pl.DataFrame,
+    matching: Mapping[str, object],
+) -> None:
+    """Put rows in the place of those where `matching` holds (of all, when it is empty)."""
+    condition = " and ".join(f'"{name}" = ?' for name in matching) or "true"
+    incoming = rows.select([column.name for column in table.columns])
+    connection.execute("begin")
+    connection.execute(f"delete from {table.qualified} where {condition}", [*matching.values()])
+    connection.register("incoming", incoming)
+    connection.execute(f"insert into {table.qualified} from incoming")
+    connection.unregister("incoming")
+    connection.execute("commit")
+
+
+def _compiled(node: Mapping[str, Any], target: Path) -> str:
+    """The SQL that dbt wrote for a model or test; a test in a .yml has a file of its own name."""
+    path = target / "compiled" / node["package_name"] / node["original_file_path"]
+    own = Path(node["path"]).name
+    return (path if path.name == own else path / own).read_text()
+
+
+def _as_of(connection: duckdb.DuckDBPyConnection) -> date:
+    return connection.execute("select as_of_date from raw.as_of").fetchall()[0][0]
+
+
+def _on(connection: duckdb.DuckDBPyConnection, table: str, day: date) -> pl.DataFrame:
+    return connection.sql(f"from {table} where as_of_date = $day", params={"day": day}).pl()
+
+
+@contextmanager
+def _step(name: str) -> Iterator[None]:
+    started = time.perf_counter()
+    yield
+    print(f"{name} done in {time.perf_counter() - started:.1f} s", file=sys.stderr, flush=True)
+
+
+def main(plan_path: str) -> None:
+    """Refresh the state folder of the environment as the plan says."""
+    settings = Settings.from_environment()
+    # Written a moment ago by the process that started this one.
+    plan = pickle.loads(Path(plan_path).read_bytes())
+    declarations = read_declarations(settings.sources_file)
+    Bare(settings, declarations, plan, uuid.uuid4().hex).refresh()
+
+
+if __name__ == "__main__":
+    main(sys.argv[1])
