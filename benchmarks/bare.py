@@ -16,7 +16,7 @@ import time
 import uuid
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
@@ -134,8 +134,8 @@ class Bare:
             parameters=result.parameters,
             metrics=result.metrics,
             code_version=self.plan.code_version,
-            artifact_path=f"models/{table.name}.skops",
         )
+        run = replace(run, artifact_path=f"models/{table.name}/{run.model_run_id}.skops")
         save(
             self.settings.home / run.artifact_path,
             kind=table.name,
