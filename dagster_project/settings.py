@@ -85,11 +85,6 @@ class Settings:
         return self.home / "reports"
 
     @property
-    def models_dir(self) -> Path:
-        """Where fitted models are kept."""
-        return self.home / "models"
-
-    @property
     def history_dir(self) -> Path:
         """Copies of the tables that cannot be derived again."""
         return self.home / "history"
