@@ -4,6 +4,7 @@ What belongs here: choosing what is out of date, showing progress, saying where 
 What does not: what a run does. Heavy imports stay inside the commands that need them.
 """
 
+import gc
 import signal
 import subprocess
 import sys
@@ -42,6 +43,9 @@ def main(context: click.Context) -> None:
 def run(settings: Settings, full: bool) -> None:
     """Land what is new and make every table that follows from it."""
     started = time.perf_counter()
+    # A run keeps nearly all it allocates until its end: looking for garbage less often saves a
+    # second of its few dozen, and costs no memory worth mentioning.
+    gc.set_threshold(100_000, 20, 20)
     _prepare(settings)
     from dagster_project.refresh import RefreshError, refresh, summary
     from dagster_project.resources import WarehouseBusyError

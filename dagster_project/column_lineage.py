@@ -5,6 +5,8 @@ What does not: showing it (``assets/warehouse.py``). dagster-dbt can do the same
 table up through a connection that it leaves open, which stops the next writer.
 """
 
+import hashlib
+import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -17,25 +19,43 @@ from sqlglot.optimizer.qualify import qualify
 from sqlglot.optimizer.scope import build_scope
 
 DIALECT = "duckdb"
+VERSION = 1  # raise it when the same SQL would be read differently
 # column → the columns it comes from, each as (dbt unique_id, column).
 Lineage = dict[str, list[tuple[str, str]]]
 
 
 def column_lineage(manifest: Mapping[str, Any], target_path: Path) -> dict[str, Lineage]:
-    """The lineage of every compiled model, by dbt's unique_id."""
+    """The lineage of every compiled model, by dbt's unique_id.
+
+    What was found is kept in ``column_lineage.json`` beside dbt's own files, since parsing takes
+    longer than many a model; a model is parsed again when its SQL or its parents' columns change.
+    """
+    kept_file = target_path / "column_lineage.json"
+    kept = json.loads(kept_file.read_text()) if kept_file.exists() else {}
     found = {}
     for unique_id, node in manifest["nodes"].items():
         compiled = target_path / "compiled" / node["package_name"] / node["original_file_path"]
-        if node["resource_type"] == "model" and compiled.exists():
-            found[unique_id] = _parse(manifest, node, compiled.read_text())
-    return found
+        if node["resource_type"] != "model" or not compiled.exists():
+            continue
+        sql, parents = compiled.read_text(), _parents(manifest, node)
+        columns = {parent: list(known["columns"]) for parent, known in parents.items()}
+        read = hashlib.sha256(json.dumps([VERSION, sql, columns]).encode()).hexdigest()
+        found[unique_id] = kept.get(unique_id)
+        if not found[unique_id] or found[unique_id]["read"] != read:
+            found[unique_id] = {"read": read, "lineage": _parse(node, parents, sql)}
+    if found != kept:
+        kept_file.write_text(json.dumps(found))
+    return {unique_id: known["lineage"] for unique_id, known in found.items()}
 
 
-def _parse(manifest: Mapping[str, Any], node: Mapping[str, Any], sql: str) -> Lineage:
-    parents = {
+def _parents(manifest: Mapping[str, Any], node: Mapping[str, Any]) -> dict[str, Any]:
+    return {
         unique_id: manifest["nodes"].get(unique_id) or manifest["sources"][unique_id]
         for unique_id in node["depends_on"]["nodes"]
     }
+
+
+def _parse(node: Mapping[str, Any], parents: Mapping[str, Any], sql: str) -> Lineage:
     query = sqlglot.parse_one(sql, dialect=DIALECT)
     if any(union.args.get("by_name") for union in query.find_all(exp.SetOperation)):
         return _by_name(node, parents)

@@ -1,8 +1,5 @@
 """Assembles the code location, nothing else."""
 
-import sys
-from pathlib import Path
-
 import dagster as dg
 from dagster_dbt import DbtProject
 
@@ -10,10 +7,11 @@ from dagster_project.assets.landing import landing_assets
 from dagster_project.assets.models import model_assets
 from dagster_project.assets.report import report_asset
 from dagster_project.assets.segments import segment_assets
-from dagster_project.assets.warehouse import Dbt, warehouse_assets
+from dagster_project.assets.warehouse import warehouse_assets
 from dagster_project.automation import daily_schedule, landing_sensor, refresh_job
 from dagster_project.checks import gate_results_spec, gates
-from dagster_project.prepare import prepare_home
+from dagster_project.dbt_runner import Dbt
+from dagster_project.prepare import parsed_state, prepare_home
 from dagster_project.progress import progress_logger
 from dagster_project.resources import export_environment, warehouse_of
 from dagster_project.settings import Settings
@@ -47,9 +45,7 @@ def build_defs(settings: Settings, **overrides: object) -> dg.Definitions:
         sensors=[landing_sensor(settings)],
         resources={
             "warehouse": warehouse_of(settings),
-            "dbt": Dbt(
-                project_dir=project, dbt_executable=str(Path(sys.executable).with_name("dbt"))
-            ),
+            "dbt": Dbt(project_dir=str(settings.dbt_dir), parsed=parsed_state(settings)),
         },
         executor=dg.in_process_executor,
         loggers={"progress": progress_logger},

@@ -39,8 +39,17 @@ def prepare_home(settings: Settings) -> None:
     _parse_dbt(settings)
 
 
+def parsed_state(settings: Settings) -> str:
+    """Which state of the dbt project the manifest was made from."""
+    return _marker(settings).read_text()
+
+
+def _marker(settings: Settings) -> Path:
+    return settings.dbt_state_dir / "parsed"
+
+
 def _parse_dbt(settings: Settings) -> None:
-    marker = settings.dbt_state_dir / "parsed"
+    marker = _marker(settings)
     state = _tree_hash(settings.dbt_dir)
     manifest = settings.dbt_state_dir / "target" / "manifest.json"
     if manifest.exists() and marker.exists() and marker.read_text() == state:

@@ -6,9 +6,7 @@ What does not: SQL, which is all in ``dbt/``.
 
 import hashlib
 import json
-from collections.abc import Iterator, Mapping, Sequence
-from functools import cached_property
-from importlib import metadata
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -16,32 +14,14 @@ import dagster as dg
 from dagster_dbt import (
     DagsterDbtTranslator,
     DagsterDbtTranslatorSettings,
-    DbtCliInvocation,
-    DbtCliResource,
     DbtProject,
     dbt_assets,
 )
 from dagster_dbt.core.dbt_event_iterator import DbtDagsterEventType
-from dagster_dbt.errors import DagsterDbtCliRuntimeError
-from packaging.version import Version
 
 from dagster_project.column_lineage import column_lineage
+from dagster_project.dbt_runner import Dbt
 from dagster_project.resources import Warehouse
-
-
-class Dbt(DbtCliResource):
-    """The dbt command line, without what dagster-dbt does before each call.
-
-    It runs ``dbt --version``, which takes two seconds and asks the network for newer releases, and
-    loads an adapter for row counts and columns, which are read here without one.
-    """
-
-    @cached_property
-    def _cli_version(self) -> Version:
-        return Version(metadata.version("dbt-core"))
-
-    def _initialize_dbt_core_adapter(self, args: Sequence[str]) -> None:  # noqa: ARG002
-        return None
 
 
 class Translator(DagsterDbtTranslator):
@@ -183,17 +163,6 @@ class _Described:
         return dg.MetadataValue.md("\n".join(["| column | comes from |", "|---|---|", *rows]))
 
 
-def _all_events(
-    invocation: DbtCliInvocation,
-) -> tuple[list[DbtDagsterEventType], DagsterDbtCliRuntimeError | None]:
-    events = []
-    try:
-        events.extend(invocation.stream())
-    except DagsterDbtCliRuntimeError as failure:
-        return events, failure
-    return events, None
-
-
 def warehouse_assets(project: DbtProject) -> dg.AssetsDefinition:
     """Every dbt model and seed as an asset, every dbt test as a check."""
     manifest = json.loads(Path(project.manifest_path).read_text())
@@ -207,20 +176,15 @@ def warehouse_assets(project: DbtProject) -> dg.AssetsDefinition:
         pool="warehouse",
     )
     def warehouse_models(
-        context: dg.AssetExecutionContext, dbt: DbtCliResource, warehouse: Warehouse
+        context: dg.AssetExecutionContext, dbt: Dbt, warehouse: Warehouse
     ) -> Iterator[Any]:
         warehouse.require_gates(
             [f"{node['schema']}.{node['identifier']}" for node in manifest["sources"].values()]
             + ["quality.load_ledger"]
         )
         with warehouse.lock():
-            invocation = dbt.cli(
-                ["build", "--exclude-resource-type", "unit_test"],
-                context=context,
-                target_path=project.target_path,
-            )
             # dbt holds the database until it ends, so what it made is counted after its last event.
-            events, failure = _all_events(invocation)
+            events, failure = dbt.build(context, manifest, translator)
         described = _Described(manifest, project.target_path, warehouse, translator)
         yield from map(described, events)
         if failure:
