@@ -22,8 +22,8 @@ TYPED_TABLE = "landing_typed"
 """Temporary: each row with its typed columns and the problems found in it.
 
 Columns: `_row_number`, `_line`, the typed columns under their names, the `_normalised_x`,
-`_pseudonym_x` and `_misfit_x` of each identifier x, `_problem` (column, reason and detail of the
-first problem, separated by `SEPARATOR`) and `_problems` (all of them, readable).
+`_pseudonym_x` and `_misfit_x` of each identifier or attribute x, `_problem` (column, reason and
+detail of the first problem, separated by `SEPARATOR`) and `_problems` (all of them, readable).
 """
 JUDGED_TABLE = "landing_judged"
 """Temporary: `TYPED_TABLE` plus `_row_key`, `_column`, `_detail` and `_verdict`.
@@ -42,7 +42,7 @@ def judge(
 
     A `replaced` row (upserts only) is valid, but the same file has a newer row with its key.
     """
-    for column in entity.identifiers:
+    for column in entity.pseudonymised:
         map_identifiers(connection, entity, column, key, TEXT_TABLE)
     connection.execute(_typed_sql(entity))
     if entity.keeps_row_key:
@@ -57,11 +57,12 @@ def judge(
 
 
 def misfits(connection: duckdb.DuckDBPyConnection, entity: Entity) -> str | None:
-    """Say, for the ledger, how many accepted rows have an optional identifier that is unusable.
+    """Say, for the ledger, how many accepted rows have an unusable identifier or attribute.
 
-    Such a row has a null pseudonym, and the vault keeps what was written.
+    Only optional ones, since a row with an unusable required one is refused. Such a row has a null
+    pseudonym, and the vault keeps what was written.
     """
-    spared = [column for column in entity.identifiers if not entity.is_required(column)]
+    spared = [column for column in entity.pseudonymised if not entity.is_required(column)]
     if not spared:
         return None
     counts = ", ".join(f'count("_misfit_{column.name}")' for column in spared)
@@ -69,7 +70,7 @@ def misfits(connection: duckdb.DuckDBPyConnection, entity: Entity) -> str | None
         f"SELECT {counts} FROM {JUDGED_TABLE} WHERE _verdict IN ('good', 'replaced')"
     ).fetchall()
     words = [
-        f"{count} row(s) without their {column.name}: not a usable {column.identifier}"
+        f"{count} row(s) without their {column.name}: not a usable {column.pseudonym_type}"
         for column, count in zip(spared, found, strict=True)
         if count
     ]
@@ -78,7 +79,7 @@ def misfits(connection: duckdb.DuckDBPyConnection, entity: Entity) -> str | None
 
 def output(column: Column) -> str:
     """SQL of the value that a column has in the raw table."""
-    return f'"_pseudonym_{column.name}"' if column.identifier else f'"{column.name}"'
+    return f'"_pseudonym_{column.name}"' if column.pseudonym_type else f'"{column.name}"'
 
 
 # --- types, ranges, identifiers -------------------------------------------------------
@@ -88,7 +89,7 @@ def _typed_sql(entity: Entity) -> str:
     texts, joins, values, problems = [], [], [], []
     for column in entity.columns:
         text = f't."{column.name}"'
-        if column.identifier:
+        if column.pseudonym_type:
             spelled = f"m_{column.name}"
             joins.append(
                 f"LEFT JOIN landing_map_{column.name} AS {spelled} ON {text} = {spelled}.text"
@@ -211,7 +212,7 @@ def _problem(entity: Entity, column: Column) -> str | None:
     def says(reason: str, detail: str) -> str:
         return _quoted(SEPARATOR.join((column.name, reason, detail)))
 
-    if column.identifier:
+    if column.pseudonym_type:
         if not entity.is_required(column):
             return None  # an order is not lost for a mistyped phone: see `misfits`
         normalised, misfit = f'"_normalised_{column.name}"', f'"_misfit_{column.name}"'

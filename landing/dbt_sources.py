@@ -1,5 +1,7 @@
 """dbt's source files, generated from `sources.yml`, so that a table is declared once.
 
+The tables that landing makes by itself (`raw.as_of`, `raw.identity_*`) are generated as well.
+
 Here belongs the translation of declarations into dbt's YAML. Tests and contracts of models belong
 in `dbt/`.
 """
@@ -13,7 +15,7 @@ from typing import Any
 import yaml
 
 from landing.declarations import Declarations, Entity, RawColumn
-from landing.tables import AS_OF
+from landing.tables import AS_OF, IDENTITY
 
 _HEADER = "# Generated from sources.yml by landing/dbt_sources.py: edit sources.yml instead.\n"
 
@@ -21,7 +23,8 @@ _HEADER = "# Generated from sources.yml by landing/dbt_sources.py: edit sources.
 def write_dbt_sources(declarations: Declarations, dbt_dir: Path) -> list[Path]:
     """Write `models/staging/<source>/_<source>__sources.yml` for each source.
 
-    The table `raw.as_of` is declared in `models/staging/_run__sources.yml`. A file is written only
+    The table `raw.as_of` is declared in `models/staging/_run__sources.yml`, the tables
+    `raw.identity_*` in `models/staging/identity/_identity__sources.yml`. A file is written only
     when its content differs, so that dbt's partial parsing keeps working. Returns the files that
     changed.
     """
@@ -38,7 +41,12 @@ def write_dbt_sources(declarations: Declarations, dbt_dir: Path) -> list[Path]:
                     AS_OF,
                 )
             ],
-        )
+        ),
+        staging / "identity" / "_identity__sources.yml": _source_yaml(
+            "identity",
+            "The rules of identity stitching: identity.yml and people's decisions.",
+            [_table(name, f"identity_{name}", *said) for name, said in IDENTITY.items()],
+        ),
     }
     for name, source in declarations.sources.items():
         content = [_entity_table(entity) for entity in source.entities.values()]

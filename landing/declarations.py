@@ -36,7 +36,12 @@ IdentifierType = Literal[
     "email", "phone", "login", "loyalty_card", "cookie", "device", "customer_id"
 ]
 
+AttributeType = Literal[
+    "name", "given_name", "surname", "birth_date", "address", "postcode", "city", "company"
+]
+
 _NAME = re.compile(r"[a-z][a-z0-9_]*")
+_OWN_SOURCES = ("run", "identity", "identity_matching")
 _DECIMAL = re.compile(r"decimal\((\d{1,2}),(\d{1,2})\)")
 _SQL_TYPES = {
     "text": "VARCHAR",
@@ -108,16 +113,19 @@ Region = Annotated[str, Field(pattern=r"^[A-Z]{2}$")]
 Bound = date | datetime | int | float | None
 
 
-class _Strict(BaseModel):
+class Strict(BaseModel):
+    """A declaration that may say only what is known, and is not changed after it was read."""
+
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
-class Column(_Strict):
+class Column(Strict):
     """One column of a delivered file.
 
-    An `identifier` column becomes `<name>_pseudonym` in the warehouse, and a `personal` column does
-    not reach it at all; the vault keeps the text of both. `header` is the name in the file where it
-    differs from `name`.
+    An `identifier` column becomes `<name>_pseudonym` in the warehouse, and so does an `attribute`,
+    which describes a person without naming one; a `personal` column does not reach it at all. The
+    vault keeps the text of all three. `header` is the name in the file where it differs from
+    `name`.
     """
 
     name: Name
@@ -126,6 +134,7 @@ class Column(_Strict):
     header: str | None = None
     required: bool = False
     identifier: IdentifierType | None = None
+    attribute: AttributeType | None = None
     region: Region | None = None
     personal: bool = False
     min: Bound = None
@@ -137,9 +146,16 @@ class Column(_Strict):
     def _is_coherent(self) -> Column:
         if self.identifier and self.personal:
             raise ValueError("an identifier is personal already: drop `personal`")
+        if self.attribute and self.personal:
+            raise ValueError("an attribute is personal already: drop `personal`")
+        if self.attribute and self.identifier:
+            raise ValueError(
+                "`identifier` names a person and `attribute` describes one: keep the one that fits"
+            )
         if self.region and self.identifier != "phone":
             raise ValueError("`region` belongs to a column with `identifier: phone`")
-        if self.formats and self.type not in ("date", "timestamp"):
+        is_day = self.attribute == "birth_date" or self.type in ("date", "timestamp")
+        if self.formats and not (is_day and not self.identifier):
             raise ValueError("`formats` belongs to a date or timestamp column")
         if self.accepted and self.type != "text":
             raise ValueError("`accepted` belongs to a text column; use `min` and `max`")
@@ -162,9 +178,14 @@ class Column(_Strict):
         return _SQL_TYPES.get(self.type) or self.type.upper()
 
     @property
+    def pseudonym_type(self) -> str | None:
+        """The identifier type or attribute whose pseudonym stands in the warehouse, if any."""
+        return self.identifier or self.attribute
+
+    @property
     def is_sensitive(self) -> bool:
         """Whether the text of this column may be kept in the vault only."""
-        return self.personal or self.identifier is not None
+        return self.personal or self.pseudonym_type is not None
 
 
 @dataclass(frozen=True)
@@ -176,7 +197,7 @@ class RawColumn:
     description: str
 
 
-class Entity(_Strict):
+class Entity(Strict):
     """One kind of record of a source: which files, how they are delivered, and their columns."""
 
     description: str = ""
@@ -219,6 +240,10 @@ class Entity(_Strict):
                     raise ValueError(
                         f"`{label}` names '{name}', which is personal"
                         " and never reaches the warehouse"
+                    )
+                if by_name[name].attribute:
+                    raise ValueError(
+                        f"`{label}` names '{name}', which is an attribute: two people may share one"
                     )
         if len(set(self.key)) != len(self.key):
             raise ValueError("`key` names a column twice")
@@ -267,6 +292,11 @@ class Entity(_Strict):
         return [c for c in self.columns if c.identifier]
 
     @property
+    def pseudonymised(self) -> list[Column]:
+        """Columns of which the warehouse holds a pseudonym: identifiers and attributes."""
+        return [c for c in self.columns if c.pseudonym_type]
+
+    @property
     def is_sensitive(self) -> bool:
         """Whether any column is personal or an identifier; refused rows then go to the vault."""
         return any(c.is_sensitive for c in self.columns)
@@ -288,15 +318,15 @@ class Entity(_Strict):
         """Namespace of a pseudonym: one per source for customer_id, shared for all other types."""
         if column.identifier == "customer_id":
             return f"customer_id/{self._source}"
-        return str(column.identifier)
+        return str(column.pseudonym_type)
 
     @property
     def raw_columns(self) -> list[RawColumn]:
         """Columns of the raw table, in order."""
         columns = []
         for c in self.columns:
-            if c.identifier:
-                text = f"Keyed pseudonym of {c.name} ({c.identifier}). {c.description}".strip()
+            if c.pseudonym_type:
+                text = f"Keyed pseudonym of {c.name} ({c.pseudonym_type}). {c.description}".strip()
                 columns.append(RawColumn(f"{c.name}_pseudonym", "VARCHAR", text))
             elif not c.personal:
                 columns.append(RawColumn(c.name, c.sql_type, c.description))
@@ -320,18 +350,21 @@ class Entity(_Strict):
         said = self.model_dump(
             mode="json", exclude={"description": True, "columns": {"__all__": {"description"}}}
         )
+        for column in said["columns"]:
+            if column["attribute"] is None:
+                del column["attribute"]  # tables declared before there were any stay as they are
         said["loader"] = LOADER_VERSION
         if any(c.type == "timestamp" for c in self.columns):
             said["zone"] = self.zone
-        if self.identifiers or self.keeps_row_key:
+        if self.pseudonymised or self.keeps_row_key:
             said["key_id"] = key_id
-        if self.identifiers:
+        if self.pseudonymised:
             said["normalisers"] = normaliser_version
             said["regions"] = [self.region(c) for c in self.identifiers]
         return hashlib.sha256(json.dumps(said, sort_keys=True).encode()).hexdigest()[:16]
 
 
-class Source(_Strict):
+class Source(Strict):
     """One system that delivers files: its zone, currency and entities."""
 
     description: str = ""
@@ -349,7 +382,7 @@ class Source(_Strict):
         return self
 
 
-class Business(_Strict):
+class Business(Strict):
     """What holds for the whole business: zone of dates, currency, region of phone numbers."""
 
     zone: Zone
@@ -357,7 +390,7 @@ class Business(_Strict):
     region: Region = "US"
 
 
-class Declarations(_Strict):
+class Declarations(Strict):
     """The whole of `sources.yml`."""
 
     business: Business
@@ -366,6 +399,11 @@ class Declarations(_Strict):
     @model_validator(mode="after")
     def _know_each_other(self) -> Declarations:
         for source_name, source in self.sources.items():
+            if source_name in _OWN_SOURCES:
+                raise ValueError(
+                    f"source '{source_name}': dbt knows tables of our own by this name; choose"
+                    " another"
+                )
             for entity_name, entity in source.entities.items():
                 entity._source, entity._name = source_name, entity_name
                 entity._owner, entity._business = source, self.business
@@ -386,11 +424,11 @@ class Declarations(_Strict):
         return [e for e in self.entities if e.source in selected]
 
 
-class _UniqueKeys(yaml.SafeLoader):
+class UniqueKeys(yaml.SafeLoader):
     """A loader that refuses a key given twice, of which YAML would silently keep the last."""
 
 
-def _mapping(loader: _UniqueKeys, node: yaml.MappingNode) -> dict[Any, Any]:
+def _mapping(loader: UniqueKeys, node: yaml.MappingNode) -> dict[Any, Any]:
     keys = [loader.construct_object(key) for key, _ in node.value]
     for position, key in enumerate(keys):
         if key in keys[:position]:
@@ -399,7 +437,7 @@ def _mapping(loader: _UniqueKeys, node: yaml.MappingNode) -> dict[Any, Any]:
     return loader.construct_mapping(node, deep=True)
 
 
-_UniqueKeys.add_constructor(yaml.resolver.BaseResolver.DEFAULT_MAPPING_TAG, _mapping)
+UniqueKeys.add_constructor(yaml.resolver.BaseResolver.DEFAULT_MAPPING_TAG, _mapping)
 
 
 def read_declarations(path: Path) -> Declarations:
@@ -411,7 +449,7 @@ def read_declarations(path: Path) -> Declarations:
 
     """
     try:
-        said = yaml.load(path.read_text(encoding="utf-8"), Loader=_UniqueKeys)
+        said = yaml.load(path.read_text(encoding="utf-8"), Loader=UniqueKeys)
     except FileNotFoundError:
         raise DeclarationError(
             f"{path}: there is no such file; sources are declared in it"
@@ -423,11 +461,14 @@ def read_declarations(path: Path) -> Declarations:
     try:
         return Declarations.model_validate(said)
     except ValidationError as error:
-        faults = "\n".join(f"  {_where(e['loc'], said)}: {_what(e)}" for e in error.errors())
+        faults = "\n".join(
+            f"  {_where(e['loc'], said)}: {what_is_wrong(e)}" for e in error.errors()
+        )
         raise DeclarationError(f"{path}:\n{faults}") from None
 
 
-def _what(error: dict[str, Any]) -> str:
+def what_is_wrong(error: dict[str, Any]) -> str:
+    """Put one of pydantic's errors into words that say what to do."""
     if error["type"] == "extra_forbidden":
         return f"'{error['loc'][-1]}' is not a known setting: correct its spelling or remove it"
     if error["type"] == "missing":

@@ -165,7 +165,7 @@ def _write_vault(
         for column in entity.columns:
             if column.is_sensitive:
                 values.append(f't."{column.name}"')
-            if column.identifier:
+            if column.pseudonym_type:
                 values.append(f'j."_normalised_{column.name}", j."_pseudonym_{column.name}"')
         connection.execute(
             f"""

@@ -30,6 +30,8 @@ from landing import tables
 from landing.checks import JUDGED_TABLE, TYPED_TABLE
 from landing.declarations import Declarations, Entity
 from landing.deliver import FileOutcome, land_file
+from landing.identity_rules import Identity, refuse_unblockable
+from landing.identity_tables import stale_identity_tables, write_identity_tables
 from landing.plan import (
     File,
     LandingError,
@@ -46,7 +48,7 @@ from landing.plan import (
 )
 from landing.pseudonyms import PseudonymKey
 from landing.readers import REJECTS_TABLE, TEXT_TABLE
-from landing.tables import ensure_tables, transaction
+from landing.tables import TableState, ensure_tables, transaction
 
 __all__ = [
     "FileOutcome",
@@ -62,17 +64,6 @@ __all__ = [
 
 
 @dataclass(frozen=True)
-class TableState:
-    """A raw table after landing; `data_version` changes when its content may have changed."""
-
-    source: str
-    entity: str
-    table: str
-    data_version: str
-    row_count: int
-
-
-@dataclass(frozen=True)
 class LandingResult:
     """What one call of `land` did and found."""
 
@@ -81,6 +72,8 @@ class LandingResult:
     as_of_date: date | None
     unclaimed: list[str] = field(default_factory=list)
     """Files in the landing folders that no entity's pattern matches, as source/name."""
+    identity: list[TableState] = field(default_factory=list)
+    """The tables `raw.identity_*`; none when no rules were given."""
 
     @property
     def changed(self) -> bool:
@@ -123,6 +116,7 @@ def land(
     progress: Callable[[Progress], None] = lambda _: None,
     *,
     forget_missing: bool = False,
+    identity: Identity | None = None,
 ) -> LandingResult:
     """Bring the raw tables of the selected sources in step with their landing folders.
 
@@ -137,9 +131,12 @@ def land(
         progress: called at each step of each file.
         forget_missing: when a changed declaration asks for files that are gone from the landing
             folder, go on without their rows instead of raising.
+        identity: the checked `identity.yml` and decision file; without them `raw.identity_*` are
+            left as they are, empty at first.
 
     Raises:
         DeclarationError: a source is not declared, or a file name matches two entities.
+        IdentityRulesError: `identity.yml` blocks what no identifier can be.
         LandingError: files needed again are gone, or the engine failed for a reason other than a
             file's content.
 
@@ -149,6 +146,8 @@ def land(
     connection.execute("SET TimeZone = 'UTC'")
     ensure_tables(connection, declarations)
     reconcile(connection, declarations)
+    if identity and stale_identity_tables(connection, declarations, identity, key):
+        refuse_unblockable(identity, declarations)  # before hours of reading, not after
     listing, unclaimed = list_files(landing_dir, names, entities)
     seen = files_seen(connection)
     files = {e.table: [identify(e, path, seen) for path in listing[e.table]] for e in entities}
@@ -191,10 +190,11 @@ def land(
     as_of_date = _set_as_of(connection, declarations, entities, as_of)
     for table in (TEXT_TABLE, REJECTS_TABLE, TYPED_TABLE, JUDGED_TABLE):
         connection.execute(f"DROP TABLE IF EXISTS temp.{table}")
-    for name in {c.name for e in entities for c in e.identifiers}:
+    for name in {c.name for e in entities for c in e.pseudonymised}:
         connection.execute(f"DROP TABLE IF EXISTS temp.landing_map_{name}")
     states = [_state(connection, entity, plans[entity.table].version) for entity in entities]
-    return LandingResult(outcomes, states, as_of_date, unclaimed)
+    rules = write_identity_tables(connection, declarations, identity, key) if identity else []
+    return LandingResult(outcomes, states, as_of_date, unclaimed, rules)
 
 
 def pending(
@@ -204,6 +204,8 @@ def pending(
     landing_dir: Path,
     key: PseudonymKey,
     as_of: date | None = None,
+    *,
+    identity: Identity | None = None,
 ) -> list[str]:
     """Say in words what `land` would have to do; empty when there is nothing.
 
@@ -237,6 +239,9 @@ def pending(
     wanted = as_of or _last_event_date(connection, declarations, entities)
     if held != _as_of_rows(declarations, wanted):
         reasons.append(f"the day of the run becomes {wanted}")
+    if identity:
+        stale = stale_identity_tables(connection, declarations, identity, key)
+        reasons += [f"raw.identity_{name}: what it is made from changed" for name in stale]
     return reasons
 
 

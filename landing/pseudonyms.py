@@ -109,9 +109,10 @@ def map_identifiers(
     key: PseudonymKey,
     rows: str,
 ) -> str:
-    """Make a temporary table with one row per distinct text of an identifier column in `rows`.
+    """Make a temporary table with one row per distinct text of an identifier or attribute column.
 
-    Columns: text, normalised, pseudonym (both null where there is no usable identifier), problem.
+    The texts are those of the relation `rows`.
+    Columns: text, normalised, pseudonym (both null where the text is not usable), problem.
     Only distinct texts pass through Python, a chunk at a time, so that Python's memory does
     not grow with the file. Returns the table's name.
     """
@@ -126,7 +127,9 @@ def map_identifiers(
         FROM (SELECT DISTINCT "{column.name}" AS text FROM {rows} WHERE "{column.name}" IS NOT NULL)
         """
     )
-    normalise = normaliser_for(column.identifier, entity.region(column))
+    normalise = normaliser_for(
+        column.pseudonym_type, entity.region(column), tuple(column.formats or ())
+    )
     (last,) = connection.execute("SELECT max(chunk) FROM landing_texts").fetchall()[0]
     for chunk in range(0 if last is None else last + 1):
         texts = connection.execute(

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 
 import duckdb
 
@@ -79,6 +80,78 @@ AS_OF = [
     RawColumn("business_zone", "VARCHAR", "Time zone of all dates."),
     RawColumn("currency", "VARCHAR", "Currency of the business."),
 ]
+IDENTITY = {
+    "types": (
+        "One row per identifier type: how far identity stitching trusts it.",
+        [
+            RawColumn("identifier_type", "VARCHAR", "Identifier type, as sources.yml declares it."),
+            RawColumn(
+                "tier",
+                "VARCHAR",
+                "naming makes people, joining joins them, weak attaches to one of them.",
+            ),
+            RawColumn("priority", "INTEGER", "Place in identity.yml; 1 is the strongest."),
+            RawColumn(
+                "limit_per_person", "INTEGER", "Most identifiers of the type a person; 0 is none."
+            ),
+            RawColumn(
+                "shared_above",
+                "INTEGER",
+                "Seen with more naming identifiers of one type, it is nobody's; 0 is no limit.",
+            ),
+            RawColumn(
+                "checks_profile",
+                "BOOLEAN",
+                "Whether people whose profiles contradict each other are kept apart.",
+            ),
+        ],
+    ),
+    "blocked": (
+        "One row per identifier or attribute in the vault that identity.yml blocks.",
+        [
+            RawColumn("identifier_type", "VARCHAR", "Identifier type, or attribute."),
+            RawColumn("pseudonym", "VARCHAR", "Its keyed pseudonym."),
+            RawColumn("reason", "VARCHAR", "Reason of the first list in the file that names it."),
+        ],
+    ),
+    "matching": (
+        "One row: thresholds of probabilistic matching.",
+        [
+            RawColumn("join_above", "DOUBLE", "Match probability from which people are joined."),
+            RawColumn("suggest_above", "DOUBLE", "From which a person is asked."),
+            RawColumn("largest_join", "INTEGER", "Most people that matching may join into one."),
+        ],
+    ),
+    "survivorship": (
+        "One row per field and rule, and for source_order per source: which value survives.",
+        [
+            RawColumn("field", "VARCHAR", "Field of the golden profile."),
+            RawColumn("rule", "VARCHAR", "verified, source_order, most_recent or most_frequent."),
+            RawColumn("rule_rank", "INTEGER", "Order in which the field's rules decide, from 1."),
+            RawColumn("source_entity", "VARCHAR", "Source and entity, of source_order only."),
+            RawColumn("source_rank", "INTEGER", "Its place in the order of trust, from 1."),
+        ],
+    ),
+    "decisions": (
+        "One row per line of the decision file.",
+        [
+            RawColumn("row_number", "BIGINT", "Line in the file."),
+            RawColumn("pseudonym_a", "VARCHAR", "One identifier."),
+            RawColumn("pseudonym_b", "VARCHAR", "The other identifier."),
+            RawColumn("decision", "VARCHAR", "approve: one person; reject: two."),
+            RawColumn("decided_by", "VARCHAR", "Who decided."),
+            RawColumn("decided_at", "TIMESTAMP", "When (UTC)."),
+            RawColumn("note", "VARCHAR", "Why, in the person's own words."),
+        ],
+    ),
+}
+"""What identity.yml and the decision file say, as `raw.identity_<name>`: grain and columns."""
+IDENTITY_INPUTS = [
+    RawColumn("table_name", "VARCHAR", "Table in schema raw."),
+    RawColumn("fingerprint", "VARCHAR", "Hash of all it was made from."),
+    RawColumn("data_version", "VARCHAR", "Hash of its content."),
+    RawColumn("row_count", "BIGINT", "Its rows."),
+]
 LANDING_FILES = [
     RawColumn("source", "VARCHAR", "Source whose landing folder holds the file."),
     RawColumn("entity", "VARCHAR", "Entity the file belongs to."),
@@ -108,7 +181,25 @@ _WAREHOUSE_TABLES = [
         LANDING_FILES,
     ),
     ("raw", "as_of", "One row: the day and zone the warehouse is computed for.", AS_OF),
+    (
+        "quality",
+        "identity_inputs",
+        "One row per table raw.identity_*: spares making what has not changed.",
+        IDENTITY_INPUTS,
+    ),
+    *(("raw", f"identity_{name}", *said) for name, said in IDENTITY.items()),
 ]
+
+
+@dataclass(frozen=True)
+class TableState:
+    """A raw table after landing; `data_version` changes when its content may have changed."""
+
+    source: str
+    entity: str
+    table: str
+    data_version: str
+    row_count: int
 
 
 def vault_columns(entity: Entity) -> list[RawColumn]:
@@ -124,12 +215,9 @@ def vault_columns(entity: Entity) -> list[RawColumn]:
             columns.append(
                 RawColumn(column.name, "VARCHAR", f"As delivered. {column.description}".strip())
             )
-        if column.identifier:
-            columns.append(
-                RawColumn(
-                    f"{column.name}_normalised", "VARCHAR", f"Normal form ({column.identifier})."
-                )
-            )
+        if column.pseudonym_type:
+            text = f"Normal form ({column.pseudonym_type})."
+            columns.append(RawColumn(f"{column.name}_normalised", "VARCHAR", text))
             columns.append(
                 RawColumn(f"{column.name}_pseudonym", "VARCHAR", "Pseudonym in the warehouse.")
             )
@@ -175,6 +263,13 @@ def replace_tables(connection: duckdb.DuckDBPyConnection, entity: Entity) -> Non
     columns = entity.raw_columns
     connection.execute(f"CREATE OR REPLACE TABLE warehouse.raw.{entity.table} ({_ddl(columns)})")
     _describe(connection, "warehouse", "raw", entity.table, entity.description, columns)
+
+
+def replace_identity_table(connection: duckdb.DuckDBPyConnection, name: str) -> None:
+    """Replace `raw.identity_<name>` by an empty one, inside the caller's transaction."""
+    description, columns = IDENTITY[name]
+    connection.execute(f"CREATE OR REPLACE TABLE warehouse.raw.identity_{name} ({_ddl(columns)})")
+    _describe(connection, "warehouse", "raw", f"identity_{name}", description, columns)
 
 
 def replace_vault_table(connection: duckdb.DuckDBPyConnection, entity: Entity) -> None:

@@ -23,8 +23,11 @@ sources:
           - {name: order_id, type: bigint}
           - {name: email, identifier: email}
           - {name: full_name, personal: true}
+          - {name: born, attribute: birth_date, formats: ["%d/%m/%Y"]}
           - {name: amount, type: "decimal(18,4)", min: 0}
           - {name: ordered_at, type: timestamp, description: When.}
+"""
+BORN = """          - {name: born, attribute: birth_date, formats: ["%d/%m/%Y"]}
 """
 
 
@@ -51,6 +54,12 @@ def read(tmp_path, text):
             ["entity 'orders'", "'id', which is not a declared column"],
         ),
         ("key: [order_id]", "key: [full_name]", ["personal and never reaches"]),
+        ("key: [order_id]", "key: [born]", ["'born', which is an attribute"]),
+        ("personal: true", "personal: true, attribute: name", ["column 'full_name'", "drop"]),
+        ("identifier: email", "identifier: email, attribute: name", ["keep the one that fits"]),
+        ("attribute: birth_date", "attribute: name", ["`formats` belongs to a date"]),
+        ("attribute: birth_date", "attribute: age", ["column 'born'", "attribute"]),
+        ("  shop:", "  identity:", ["source 'identity'", "choose another"]),
         (
             "delivery: append",
             "delivery: upsert\n        version_by: ordered_at",
@@ -86,6 +95,7 @@ def test_raw_columns_hide_what_identifies_a_person(tmp_path):
     assert [(c.name, c.sql_type) for c in entity.raw_columns] == [
         ("order_id", "BIGINT"),
         ("email_pseudonym", "VARCHAR"),
+        ("born_pseudonym", "VARCHAR"),
         ("amount", "DECIMAL(18,4)"),
         ("ordered_at", "TIMESTAMP"),
         ("_file_id", "VARCHAR"),
@@ -103,6 +113,9 @@ def test_the_version_follows_meaning_and_not_prose(tmp_path):
     assert version(GOOD.replace("zone: UTC", "zone: Asia/Seoul")) != base
     assert version(GOOD, key_id="other") != base
     assert version(GOOD, normalisers=2) != base
+    assert version(GOOD.replace('"%d/%m/%Y"', '"%Y/%m/%d"')) != base
+    # What was landed before there were attributes is not read again because there are.
+    assert version(GOOD.replace(BORN, "")) == "a0361468a6a23756"
 
 
 def test_dbt_sources_follow_and_are_left_alone_when_equal(tmp_path):
@@ -110,9 +123,10 @@ def test_dbt_sources_follow_and_are_left_alone_when_equal(tmp_path):
     written = write_dbt_sources(declarations, tmp_path / "dbt")
     assert [p.relative_to(tmp_path / "dbt/models/staging").as_posix() for p in written] == [
         "_run__sources.yml",
+        "identity/_identity__sources.yml",
         "shop/_shop__sources.yml",
     ]
-    table = yaml.safe_load(written[1].read_text())["sources"][0]["tables"][0]
+    table = yaml.safe_load(written[2].read_text())["sources"][0]["tables"][0]
     assert (table["name"], table["identifier"]) == ("orders", "shop__orders")
     assert table["columns"][1]["name"] == "email_pseudonym"
     assert write_dbt_sources(declarations, tmp_path / "dbt") == []

@@ -1,0 +1,9 @@
+with matching as (
+    select * from {{ source('identity', 'matching') }}
+)
+
+select
+    join_above,
+    suggest_above,
+    largest_join
+from matching

@@ -1,0 +1,12 @@
+with types as (
+    select * from {{ source('identity', 'types') }}
+)
+
+select
+    identifier_type,
+    tier,
+    priority,
+    limit_per_person,
+    shared_above,
+    checks_profile
+from types
