@@ -1,4 +1,4 @@
-"""Simulator: published data, delivered the way a company delivers its exports.
+"""Simulator: published data and a made-up company, delivered as companies deliver their exports.
 
 It writes landing files and knows nothing of what reads them.
 """

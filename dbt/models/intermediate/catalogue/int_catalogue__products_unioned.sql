@@ -1,6 +1,7 @@
 with unioned as (
     {{ union_by_name([
         ref('stg_complete_journey__products'),
+        ref('stg_demo__products'),
     ]) }}
 )
 

@@ -1,6 +1,7 @@
 with unioned as (
     {{ union_by_name([
         ref('stg_complete_journey__order_lines'),
+        ref('stg_demo__order_lines'),
     ]) }}
 )
 

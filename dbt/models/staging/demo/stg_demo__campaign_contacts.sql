@@ -1,0 +1,28 @@
+with email_events as (
+    select * from {{ source('demo', 'email_events') }}
+),
+
+campaigns as (
+    select * from {{ source('demo', 'campaigns') }}
+),
+
+-- Two registrations may share an address: it is one contact, whatever it received.
+contacts as (
+    select distinct
+        campaign_id,
+        email_pseudonym
+    from email_events
+    where event = 'sent' and email_pseudonym is not null
+)
+
+select
+    'demo' as source,
+    cast(contacts.campaign_id as varchar) as source_campaign_id,
+    campaigns.campaign_type,
+    contacts.email_pseudonym as customer_key,
+    'email' as customer_key_type,
+    'email' as channel,
+    campaigns.start_date as started_date,
+    campaigns.end_date as ended_date
+from contacts
+left join campaigns on contacts.campaign_id = campaigns.campaign_id
