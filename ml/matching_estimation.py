@@ -1,0 +1,210 @@
+"""Learning m, u and the share of matches from counted patterns of agreement.
+
+Here belongs the arithmetic, on counts alone: no record, no SQL, nothing personal. Patterns are
+counted by `ml.matching`.
+
+The model is that of Fellegi and Sunter (1969, JASA 64), learned by expectation maximisation as in
+Winkler (1988), with two differences that matter on real customers:
+
+- *u is cleaned of the matches.* Pairs drawn at random hold some matches, and in a file of many
+  duplicates most pairs with an equal birth date are matches. What EM takes for matches is
+  subtracted from what was drawn, or else u is too large and every agreement counts for too little.
+- *A household is a third class*, as in Larsen and Rubin (2001, JASA 96). Two people at one address
+  share postcode, city, often surname and phone. Two classes multiply these as if each were a
+  coincidence of its own, and call the two people one. The third class learns what people of one
+  home have in common, and only what the home does not explain speaks for one person.
+
+EM runs over the pairs of all blocking rules together. A pair outside of them counts as
+no match, so the share of matches is that among all pairs, and no field has to be left out
+because a rule asked for its agreement.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+# A level seen by nobody must not decide alone; in pairs, added where learning starts.
+PRIOR_PAIRS = 5.0
+# Known pairs are mostly copies (the same form, filled in by itself): they begin, not outvote.
+KNOWN_PAIRS = 200.0
+LEAST = 1e-9
+# Twins, and sons named after their fathers: how often people of one home share what is their own.
+# Learned, but slowly and not beyond a bound: the class could otherwise take the matches.
+NAMESAKES, MOST_NAMESAKES, NAMESAKE_PAIRS = 0.002, 0.02, 200.0
+ITERATIONS = 500
+TOLERANCE = 1e-7
+
+
+@dataclass(frozen=True)
+class Patterns:
+    """Distinct vectors of levels with the number of pairs that have each.
+
+    `level[i, f]` counts from 0 = most alike; -1 where a side is empty. `known` are pairs already
+    known to be one person.
+    """
+
+    level: np.ndarray
+    pairs: np.ndarray
+    known: np.ndarray
+
+
+@dataclass(frozen=True)
+class FieldFacts:
+    """What is known of a field before learning.
+
+    `drawn` are its level frequencies in random pairs that have it on both sides, of which there
+    are `pairs` in all; `family` those of random pairs that also share a word of the name, as a
+    share of the same pairs. `m_start` and `home_start` are where learning starts, and what a level
+    that nobody shows stays near.
+
+    A field that is a person's own (`is_own`) is alike in one home only by chance, or by the chance
+    that is left when the family name is the same: it is not learned freely, since the class of
+    homes could otherwise take the matches. A field that is a key (`is_key`) learns nothing from
+    known pairs: many are known because it agreed.
+    """
+
+    drawn: np.ndarray
+    pairs: float
+    m_start: np.ndarray
+    home_start: np.ndarray
+    family: np.ndarray | None = None
+    is_own: bool = False
+    is_key: bool = False
+
+
+@dataclass(frozen=True)
+class Estimates:
+    """Per field the probabilities of its levels: in one person, one household, and by chance."""
+
+    m: list[np.ndarray]
+    u: list[np.ndarray]
+    home: list[np.ndarray]
+    match_share: float  # of all pairs that are not known
+    home_share: float
+    iterations: int
+    probability: np.ndarray  # of each pattern
+
+
+def estimate(
+    candidates: Patterns,
+    facts: Sequence[FieldFacts],
+    all_pairs: float,
+    *,
+    with_homes: bool = True,
+    learn_m: bool = True,
+) -> Estimates:
+    """Learn from the counted pairs of all blocking rules.
+
+    `all_pairs` is how many there are among the records. Without `with_homes` there are two
+    classes, without `learn_m` m stays where it starts.
+    """
+    m = [np.array(fact.m_start, dtype=float) for fact in facts]
+    u = [_floored(fact.drawn) for fact in facts]
+    home = [_home_start(fact, u[f]) for f, fact in enumerate(facts)] if with_homes else []
+    filled = [candidates.level[:, f] >= 0 for f, _ in enumerate(facts)]
+    known = candidates.known.astype(bool)
+    unknown = np.where(known, 0.0, candidates.pairs)
+    of_known = min(1.0, KNOWN_PAIRS / max(candidates.pairs[known].sum(), 1.0))
+    taught = np.where(known, of_known, 1.0) * candidates.pairs
+    match_share = min(0.25, 0.2 * np.sqrt(all_pairs)) / max(all_pairs, 1.0)
+    match_share = max(match_share, 1e-3 * unknown.sum() / all_pairs)
+    home_share = match_share if home else 0.0
+    iterations = 0
+    for iterations in range(1, ITERATIONS + 1):  # noqa: B007
+        p, h = _posterior(candidates.level, m, u, home, match_share, home_share)
+        p[known], h[known] = 1.0, 0.0
+        before = np.concatenate([*m, *home, [match_share, home_share]])
+        match_share = max(float((p * unknown).sum()) / all_pairs, 1e-12)
+        home_share = max(float((h * unknown).sum()) / all_pairs, 1e-12) if home else 0.0
+        for f, fact in enumerate(facts):
+
+            def counted(weights: np.ndarray, f: int = f) -> np.ndarray:
+                seen = candidates.level[filled[f], f]
+                return np.bincount(seen, weights=weights[filled[f]], minlength=len(m[f]))
+
+            in_match, in_home = counted(p * candidates.pairs), counted(h * candidates.pairs)
+            if learn_m:
+                m[f] = _with_prior(counted(p * (unknown if fact.is_key else taught)), fact.m_start)
+            if home and fact.is_own:
+                home[f] = _own_at_home(fact, u[f], home[f], in_match, in_home)
+            elif home:
+                home[f] = _with_prior(in_home, fact.home_start)
+            u[f] = _cleaned(fact.drawn, (in_match + in_home) / max(fact.pairs, 1.0))
+        after = np.concatenate([*m, *home, [match_share, home_share]])
+        if np.abs(after - before).max() < TOLERANCE:
+            break
+    p, _ = _posterior(candidates.level, m, u, home, match_share, home_share)
+    p[known] = 1.0
+    return Estimates(m, u, home, match_share, home_share, iterations, p)
+
+
+def _posterior(
+    level: np.ndarray,
+    m: list[np.ndarray],
+    u: list[np.ndarray],
+    home: list[np.ndarray],
+    match_share: float,
+    home_share: float,
+) -> tuple[np.ndarray, np.ndarray]:
+    as_match = np.full(len(level), np.log(match_share))
+    as_home = np.full(len(level), np.log(home_share) if home else -np.inf)
+    by_chance = np.full(len(level), np.log1p(-match_share - home_share))
+    for f in range(level.shape[1]):
+        there = level[:, f] >= 0
+        seen = level[there, f]
+        as_match[there] += np.log(m[f])[seen]
+        by_chance[there] += np.log(u[f])[seen]
+        if home:
+            as_home[there] += np.log(home[f])[seen]
+    largest = np.maximum(np.maximum(as_match, as_home), by_chance)
+    parts = [np.exp(part - largest) for part in (as_match, as_home, by_chance)]
+    total = sum(parts)
+    return parts[0] / total, parts[1] / total
+
+
+def _with_prior(counts: np.ndarray, prior: np.ndarray) -> np.ndarray:
+    return _floored((counts + PRIOR_PAIRS * prior) / (counts.sum() + PRIOR_PAIRS))
+
+
+def _home_start(fact: FieldFacts, u: np.ndarray) -> np.ndarray:
+    if not fact.is_own:
+        return np.array(fact.home_start, dtype=float)
+    none = np.zeros(len(u))
+    return _own_at_home(fact, u, u, none, none)
+
+
+def _own_at_home(
+    fact: FieldFacts, u: np.ndarray, before: np.ndarray, in_match: np.ndarray, in_home: np.ndarray
+) -> np.ndarray:
+    """Mix chance, the chance within one family name, and namesakes; only the shares are learned."""
+    family_share, family = 0.0, u
+    if fact.family is not None:
+        family = _cleaned(fact.family, in_match / max(fact.pairs, 1.0))
+        # One step of EM for the share: before = share * family + (1 - share) * chance.
+        direction = family - u
+        share = np.clip((before - u) @ direction / max(direction @ direction, LEAST), 0.05, 0.95)
+        of_family = share * family / (share * family + (1 - share) * u)
+        family_share = ((in_home * of_family).sum() + PRIOR_PAIRS / 2) / (
+            in_home.sum() + PRIOR_PAIRS
+        )
+    mixed = family_share * family + (1 - family_share) * u
+    # What is equal more often than by chance; few pairs say little of it.
+    beyond = max(in_home[0] - mixed[0] * in_home.sum(), 0.0) + NAMESAKE_PAIRS * NAMESAKES
+    namesakes = min(beyond / (in_home.sum() + NAMESAKE_PAIRS), MOST_NAMESAKES)
+    mixed *= 1 - namesakes
+    mixed[0] += namesakes
+    return _floored(mixed)
+
+
+def _cleaned(drawn: np.ndarray, explained: np.ndarray) -> np.ndarray:
+    """Subtract from what was drawn the pairs that are matches or of one home."""
+    # What was drawn is uncertain itself: a subtraction must not make an agreement impossible.
+    return _floored(np.maximum(drawn - explained, 0.02 * drawn))
+
+
+def _floored(probabilities: np.ndarray) -> np.ndarray:
+    raised = np.maximum(probabilities, LEAST)
+    return raised / raised.sum()
