@@ -14,6 +14,10 @@ contacts as (
     select * from {{ ref('fct_campaign_contacts') }}
 ),
 
+golden as (
+    select * from {{ ref('int_people__golden_profiles_pivoted') }}
+),
+
 as_of as (
     select as_of_date from {{ ref('stg_run__as_of') }}
 ),
@@ -70,8 +74,23 @@ select
     described.household_composition,
     described.kids_count,
     mailed.customer_id is not null as is_contactable_by_mail,
-    customers.sources
+    customers.sources,
+    golden.name_pseudonym,
+    golden.name_source,
+    golden.birth_date_pseudonym,
+    golden.birth_date_source,
+    golden.address_pseudonym,
+    golden.address_source,
+    golden.postcode_pseudonym,
+    golden.postcode_source,
+    golden.company_pseudonym,
+    golden.company_source,
+    golden.email_pseudonym,
+    golden.email_source,
+    golden.phone_pseudonym,
+    golden.phone_source
 from customers
 left join purchases on customers.customer_id = purchases.customer_id
 left join described on customers.customer_id = described.customer_id
 left join mailed on customers.customer_id = mailed.customer_id
+left join golden on customers.customer_id = golden.person_id

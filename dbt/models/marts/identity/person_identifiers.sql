@@ -1,15 +1,62 @@
-with identifiers_seen as (
-    select * from {{ ref('int_identity__identifiers_seen') }}
+with identifiers as (
+    select * from {{ ref('int_identity__identifiers_judged') }}
+),
+
+people as (
+    select * from {{ ref('int_identity__people_joined') }}
+),
+
+edges as (
+    select * from {{ ref('identifier_edges') }}
+    where is_accepted
+),
+
+-- The anchor names the person: a full rebuild, or another order of arrival, finds the same one.
+anchors as (
+    select
+        people.people_group,
+        min(
+            struct_pack(
+                seen_at := identifiers.first_seen_at,
+                priority := identifiers.priority,
+                pseudonym := identifiers.pseudonym
+            )
+        ).pseudonym as anchor
+    from identifiers
+    inner join people on identifiers.pseudonym = people.pseudonym
+    group by people.people_group
+),
+
+link_ends as (
+    select
+        pseudonym_a as pseudonym,
+        confidence
+    from edges
+    union all
+    select
+        pseudonym_b as pseudonym,
+        confidence
+    from edges
+),
+
+best_links as (
+    select
+        pseudonym,
+        max(confidence) as confidence
+    from link_ends
+    group by pseudonym
 )
 
--- One person per identifier, until identifiers are linked: then this model changes alone.
 select
-    identifier_type,
-    pseudonym,
-    left(sha256('person:' || pseudonym), 32) as person_id,
-    min(source) as source,
-    min(first_seen_at) as first_seen_at,
-    max(last_seen_at) as last_seen_at,
-    cast(1.0 as double) as confidence
-from identifiers_seen
-group by identifier_type, pseudonym
+    identifiers.identifier_type,
+    identifiers.pseudonym,
+    left(sha256('person:' || anchors.anchor), 32) as person_id,
+    identifiers.tier,
+    identifiers.source,
+    identifiers.first_seen_at,
+    identifiers.last_seen_at,
+    cast(coalesce(best_links.confidence, 1) as double) as confidence
+from identifiers
+inner join people on identifiers.pseudonym = people.pseudonym
+inner join anchors on people.people_group = anchors.people_group
+left join best_links on identifiers.pseudonym = best_links.pseudonym

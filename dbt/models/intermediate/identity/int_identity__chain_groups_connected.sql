@@ -1,0 +1,11 @@
+{{ config(materialized='connected_components') }}
+select
+    node as node_a,
+    component as node_b
+from {{ ref('int_identity__contact_groups_connected') }}
+union all
+select
+    pseudonym_a as node_a,
+    pseudonym_b as node_b
+from {{ ref('int_identity__links_cleared') }}
+where link_kind = 'joining_joining' and refused_reason is null

@@ -1,0 +1,16 @@
+{{ config(materialized='connected_components') }}
+select
+    node as node_a,
+    component as node_b
+from {{ ref('int_identity__naming_groups_connected') }}
+union all
+select
+    pseudonym_a as node_a,
+    pseudonym_b as node_b
+from {{ ref('int_identity__links_cleared') }}
+where link_kind = 'naming_joining' and refused_reason is null
+union all
+select
+    claimant_a as node_a,
+    claimant_b as node_b
+from {{ ref('int_identity__claimants_agreed') }}

@@ -1,0 +1,70 @@
+with match_groups as (
+    select * from {{ ref('int_identity__match_groups_connected') }}
+),
+
+people as (
+    select * from {{ ref('int_identity__people_linked') }}
+),
+
+limits as (
+    select
+        identifier_type,
+        limit_per_person
+    from {{ ref('stg_identity__types') }}
+    where limit_per_person > 0
+),
+
+too_large as (
+    select
+        match_groups.component,
+        'match_too_large' as reason,
+        count(*) || ' people' as reason_detail
+    from match_groups
+    cross join {{ ref('stg_identity__matching') }} as rules
+    where rules.largest_join > 0
+    group by match_groups.component, rules.largest_join
+    having count(*) > rules.largest_join
+),
+
+over_limit as (
+    select
+        match_groups.component,
+        'over_limit' as reason,
+        count(*) || ' × ' || people.identifier_type as reason_detail
+    from match_groups
+    inner join people on match_groups.node = people.people_group
+    inner join limits on people.identifier_type = limits.identifier_type
+    group by match_groups.component, people.identifier_type, limits.limit_per_person
+    having count(*) > limits.limit_per_person
+),
+
+-- Two people whom a person has kept apart must not meet through a third either.
+rejected as (
+    select
+        groups_a.component,
+        'rejected_by_decision' as reason,
+        'line ' || min(decisions.row_number) || ' of the decision file' as reason_detail
+    from {{ ref('int_identity__decisions_judged') }} as decisions
+    inner join people as end_a on decisions.pseudonym_a = end_a.pseudonym
+    inner join people as end_b on decisions.pseudonym_b = end_b.pseudonym
+    inner join match_groups as groups_a on end_a.people_group = groups_a.node
+    inner join match_groups as groups_b
+        on end_b.people_group = groups_b.node and groups_a.component = groups_b.component
+    where decisions.decision = 'reject' and decisions.refused_reason is null
+    group by groups_a.component
+),
+
+reasons as (
+    select * from too_large
+    union all by name
+    select * from over_limit
+    union all by name
+    select * from rejected
+)
+
+select
+    component as match_group,
+    min(reason) as reason,
+    arg_min(reason_detail, (reason, reason_detail)) as reason_detail
+from reasons
+group by component

@@ -1,0 +1,6 @@
+{{ config(materialized='connected_components') }}
+select
+    pseudonym_a as node_a,
+    pseudonym_b as node_b
+from {{ ref('int_identity__links_cleared') }}
+where link_kind = 'weak_weak' and refused_reason is null

@@ -1,0 +1,22 @@
+with unioned as (
+    {{ union_by_name([
+        ref('stg_demo__profiles'),
+    ]) }}
+)
+
+select
+    source,
+    entity,
+    record_id,
+    customer_key,
+    customer_key_type,
+    seen_at,
+    is_verified,
+    name,
+    birth_date,
+    address,
+    postcode,
+    company,
+    email,
+    phone
+from unioned

@@ -1,0 +1,63 @@
+{#- Only the days of this run: older rows keep the link that did it, even if it is gone by now. -#}
+{{ config(
+    materialized='incremental', full_refresh=false, on_schema_change='fail',
+    incremental_strategy='append',
+    pre_hook="{% if is_incremental() %}delete from {{ this }} where changed_date in "
+        ~ "(select as_of_date from {{ ref('int_identity_history__days_recorded') }}){% endif %}",
+) }}
+with changes as (
+    select * from {{ ref('int_identity_history__people_changed') }}
+),
+
+links as (
+    select * from {{ ref('int_identity_history__deciding_links_found') }}
+),
+
+days as (
+    select * from {{ ref('int_identity_history__days_recorded') }}
+),
+
+-- Which link had joined what falls apart again, should it be gone from the data.
+earlier_merges as (
+    {% if is_incremental() %}
+        select * from {{ this }}
+        where change = 'merge'
+        qualify row_number() over (
+            partition by person_id_from, person_id_to order by changed_date desc
+        ) = 1
+    {% else %}
+        select
+            cast(null as varchar) as person_id_from,
+            cast(null as varchar) as person_id_to,
+            cast(null as varchar) as pseudonym_a,
+            cast(null as varchar) as pseudonym_b
+        where false
+    {% endif %}
+)
+
+select
+    changes.changed_date,
+    changes.change,
+    changes.person_id_from,
+    changes.person_id_to,
+    changes.identifier_count,
+    coalesce(links.pseudonym_a, earlier_merges.pseudonym_a) as pseudonym_a,
+    coalesce(links.pseudonym_b, earlier_merges.pseudonym_b) as pseudonym_b,
+    case
+        when changes.change = 'renamed' then 'older_evidence'
+        when changes.change = 'split' then coalesce(links.reason, 'link_withdrawn')
+        else links.reason
+    end as reason
+from changes
+semi join days on changes.changed_date = days.as_of_date
+left join links
+    on
+        changes.changed_date = links.changed_date
+        and changes.person_id_from = links.person_id_from
+        and changes.person_id_to = links.person_id_to
+        and links.is_accepted = (changes.change <> 'split')
+left join earlier_merges
+    on
+        changes.change = 'split'
+        and changes.person_id_from = earlier_merges.person_id_to
+        and changes.person_id_to = earlier_merges.person_id_from
