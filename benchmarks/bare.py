@@ -8,8 +8,6 @@ Landing is not here: with nothing new it is no work, so all it costs counts as t
 other side, a step imports what it needs when it begins.
 """
 
-import graphlib
-import json
 import pickle
 import sys
 import time
@@ -45,10 +43,12 @@ from landing.declarations import Declarations, read_declarations
 class Plan:
     """What only the orchestrated side knows, handed over so that both write the same rows.
 
-    suites: the suites of each border. data_versions: Dagster's version of each model's input.
-    code_version: that of the room `ml`.
+    statements: the SQL of models, seeds and tests as dbt sent it, in its order, without what dbt
+    asks the catalogue for itself. suites: the suites of each border. data_versions: Dagster's
+    version of each model's input. code_version: that of the room `ml`.
     """
 
+    statements: Sequence[str]
     suites: Mapping[str, Sequence[Suite]]
     data_versions: Mapping[str, str]
     code_version: str
@@ -74,7 +74,8 @@ class Bare:
         """All steps of the graph behind landing, in its order."""
         self._judge("landing")
         with _step("warehouse"), self.connect() as connection:
-            build(connection, self.settings.dbt_dir, self.settings.dbt_state_dir / "target")
+            for statement in self.plan.statements:
+                connection.execute(statement).fetchall()
         self._judge("marts")
         with _step("churn_scores"):
             self._score_churn()
@@ -217,42 +218,6 @@ class Bare:
         (self.settings.reports_dir / "segment_report.html").write_text(page, encoding="utf-8")
 
 
-def build(connection: duckdb.DuckDBPyConnection, project: Path, target: Path) -> None:
-    """Run what dbt compiled, parents first: seeds, views, tables, and data tests as counts.
-
-    Raises:
-        RuntimeError: a data test found rows.
-
-    """
-    manifest = json.loads((target / "manifest.json").read_text())
-    nodes = {
-        name: node
-        for name, node in manifest["nodes"].items()
-        if node["resource_type"] in ("seed", "model", "test")
-    }
-    parents = {
-        name: nodes.keys() & set(node["depends_on"].get("nodes", ()))
-        for name, node in nodes.items()
-    }
-    for name in graphlib.TopologicalSorter(parents).static_order():
-        node = nodes[name]
-        kind = node["resource_type"]
-        if kind == "seed":
-            types = node["config"]["column_types"]
-            path = project / node["original_file_path"]
-            sql = f"from read_csv('{path}', header = true, types = {types})"
-            connection.execute(f"create or replace table {node['relation_name']} as {sql}")
-        elif kind == "model":
-            made = node["config"]["materialized"]
-            relation = node["relation_name"]
-            connection.execute(f"create or replace {made} {relation} as {_compiled(node, target)}")
-        else:
-            sql = f"select count(*) from ({_compiled(node, target)}) as failing"
-            failing = connection.execute(sql).fetchall()[0][0]
-            if failing:
-                raise RuntimeError(f"{name}: {failing} rows")
-
-
 def replace_rows(
     connection: duckdb.DuckDBPyConnection,
     table: Table,
@@ -268,13 +233,6 @@ def replace_rows(
     connection.execute(f"insert into {table.qualified} from incoming")
     connection.unregister("incoming")
     connection.execute("commit")
-
-
-def _compiled(node: Mapping[str, Any], target: Path) -> str:
-    """The SQL that dbt wrote for a model or test; a test in a .yml has a file of its own name."""
-    path = target / "compiled" / node["package_name"] / node["original_file_path"]
-    own = Path(node["path"]).name
-    return (path if path.name == own else path / own).read_text()
 
 
 def _as_of(connection: duckdb.DuckDBPyConnection) -> date:

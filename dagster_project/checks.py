@@ -40,7 +40,7 @@ def gate_results_spec() -> dg.AssetSpec:
 def declared_suite(entity: Entity) -> Suite:
     """What ``sources.yml`` says of an entity, as rules for its raw table."""
     shown = [column for column in entity.columns if not column.is_sensitive]
-    pseudonyms = {column.name: f"{column.name}_pseudonym" for column in entity.identifiers}
+    pseudonyms = {column.name: f"{column.name}_pseudonym" for column in entity.pseudonymised}
     return landing_suite(
         "raw",
         entity.table,

@@ -49,11 +49,12 @@ def run(settings: Settings, full: bool) -> None:
     _prepare(settings)
     from dagster_project.refresh import RefreshError, refresh, summary
     from dagster_project.resources import WarehouseBusyError
+    from landing.declarations import DeclarationError
     from landing.pseudonyms import PseudonymKeyError
 
     try:
         made = refresh(settings, full=full)
-    except (RefreshError, WarehouseBusyError, PseudonymKeyError) as error:
+    except (RefreshError, WarehouseBusyError, PseudonymKeyError, DeclarationError) as error:
         raise click.ClickException(str(error)) from None
     click.echo(summary(settings))
     done = f"{made} tables made" if made else "Nothing new"
@@ -61,6 +62,48 @@ def run(settings: Settings, full: bool) -> None:
         f"\n{done} in {time.perf_counter() - started:.0f} s. "
         f"Report: {settings.reports_dir / 'segment_report.html'}"
     )
+
+
+@main.command()
+@click.argument("first")
+@click.argument("second")
+@click.pass_obj
+def why(settings: Settings, first: str, second: str) -> None:
+    """Say by which links two records are one person, or why they are two.
+
+    Name a record as source.entity:id, an identifier as type=value, or give its pseudonym.
+    """
+    from dagster_project.resources import warehouse_of
+    from dagster_project.why import UnknownIdentifierError, explain, find
+    from landing.declarations import read_declarations
+    from landing.pseudonyms import read_or_create_key
+
+    warehouse, declarations = warehouse_of(settings), read_declarations(settings.sources_file)
+    key = read_or_create_key(settings.home, settings.pseudonym_key)
+    try:
+        ends = [find(text, warehouse, declarations, key) for text in (first, second)]
+    except UnknownIdentifierError as error:
+        raise click.ClickException(str(error)) from None
+    click.echo(explain(*ends, warehouse))
+
+
+@main.command()
+@click.pass_obj
+def train_matching(settings: Settings) -> None:
+    """Train the matching of records anew and make what follows from it.
+
+    The former parameters stay beside the new ones, under the name `former`.
+    """
+    _prepare(settings)
+    from dagster_project.assets.identity import MATCH_MODEL_KEY, forget_model
+    from dagster_project.refresh import RefreshError, refresh
+
+    forget_model(settings)
+    try:
+        made = refresh(settings, forced=[MATCH_MODEL_KEY])
+    except RefreshError as error:
+        raise click.ClickException(str(error)) from None
+    click.echo(f"{made} tables made. Parameters: {settings.matching_dir / 'parameters.json'}")
 
 
 @main.command()

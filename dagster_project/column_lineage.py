@@ -96,7 +96,8 @@ def _leaves(
     leaves = set()
     for step in lineage(column, query, schema=schema, dialect=DIALECT, scope=scope).walk():
         table = None if step.downstream else step.expression.find(exp.Table)
-        if table is not None and (table.db, table.name) in tables:
+        # A star that sqlglot could not spell out names no column.
+        if table is not None and (table.db, table.name) in tables and not step.name.endswith("*"):
             leaves.add((tables[table.db, table.name], exp.to_column(step.name).name))
     return leaves
 

@@ -46,8 +46,11 @@ class Dbt(dg.ConfigurableResource):
         context: dg.AssetExecutionContext,
         manifest: Mapping[str, Any],
         translator: DagsterDbtTranslator,
+        indirect_selection: str = "eager",
     ) -> tuple[list[DbtDagsterEventType], DbtError | None]:
         """Build and test the models that this step was asked for.
+
+        ``indirect_selection`` is dbt's: "cautious" leaves out a test that also reads other models.
 
         Returns Dagster's events, and the error if a model or a blocking test failed. The events
         of what was made before it are there in both cases.
@@ -68,7 +71,7 @@ class Dbt(dg.ConfigurableResource):
                 "build",
                 "--exclude-resource-type",
                 "unit_test",
-                *_selection(context, manifest, translator),
+                *_selection(context, manifest, translator, indirect_selection),
             ],
             self.project_dir,
             self.parsed,
@@ -93,6 +96,7 @@ def _selection(
     context: dg.AssetExecutionContext,
     manifest: Mapping[str, Any],
     translator: DagsterDbtTranslator,
+    indirect_selection: str,
 ) -> Sequence[str]:
     """The selection arguments for the assets and checks that this step was asked for."""
     tags = context.op.tags
@@ -105,7 +109,7 @@ def _selection(
         dagster_dbt_translator=translator,
         current_dbt_indirect_selection_env=None,
     )
-    return [*arguments, *(["--indirect-selection", indirect] if indirect else [])]
+    return [*arguments, "--indirect-selection", indirect or indirect_selection]
 
 
 def _invoke(
@@ -126,7 +130,17 @@ def _invoke(
 @cache
 def _manifest(project_dir: str, parsed: str) -> Manifest:  # noqa: ARG001
     """The project as dbt's own object, once for each state of it."""
+    return parse(project_dir)
+
+
+def parse(project_dir: str) -> Manifest:
+    """Read the project and write its manifest.
+
+    Raises:
+        DbtError: it cannot be read; the message is dbt's own.
+
+    """
     outcome = dbtRunner().invoke([*QUIETLY, "parse"], project_dir=project_dir)
     if not outcome.success:
-        raise DbtError(f"dbt cannot read {project_dir}: {outcome.exception}")
+        raise DbtError(f"dbt cannot read {project_dir}:\n{outcome.exception}")
     return outcome.result

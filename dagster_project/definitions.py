@@ -3,6 +3,7 @@
 import dagster as dg
 from dagster_dbt import DbtProject
 
+from dagster_project.assets.identity import identity_assets, people_check
 from dagster_project.assets.landing import landing_assets
 from dagster_project.assets.models import model_assets
 from dagster_project.assets.report import report_asset
@@ -33,13 +34,14 @@ def build_defs(settings: Settings, **overrides: object) -> dg.Definitions:
     return dg.Definitions(
         assets=[
             landing_assets(settings, declarations),
-            warehouse_assets(project),
+            *warehouse_assets(settings, project),
+            *identity_assets(settings, declarations),
             *model_assets(settings, **overrides),
             segment_assets(settings),
             report_asset(settings, declarations),
             gate_results_spec(),
         ],
-        asset_checks=gates(declarations),
+        asset_checks=[*gates(declarations), people_check()],
         jobs=[refresh_job],
         schedules=[daily_schedule(declarations.business.zone)],
         sensors=[landing_sensor(settings)],

@@ -5,16 +5,14 @@ nothing changed. What does not: data.
 """
 
 import hashlib
-import os
 import shutil
-import subprocess
-import sys
 from pathlib import Path
 
 from dagster_project.resources import write_text
 from dagster_project.settings import Settings
 from landing.dbt_sources import write_dbt_sources
 from landing.declarations import read_declarations
+from landing.identity_rules import read_identity
 
 
 class PrepareError(RuntimeError):
@@ -26,14 +24,22 @@ def prepare_home(settings: Settings) -> None:
 
     Raises:
         SettingsError: the state folder belongs to other sources.
-        DeclarationError: ``sources.yml`` is wrong.
+        DeclarationError: ``sources.yml``, ``identity.yml`` or the decision file is wrong.
         PrepareError: the dbt project cannot be parsed.
 
     """
     declarations = read_declarations(settings.sources_file)
     declarations.selected_entities(settings.sources)  # a misspelt source claims no folder
+    read_identity(settings.identity_file, settings.decisions_file, declarations)
     settings.claim_home()
-    settings.dagster_home.mkdir(parents=True, exist_ok=True)
+    # What is backed up has a place from the first day, so that a backup names the same folders.
+    for folder in (
+        settings.dagster_home,
+        settings.decisions_file.parent,
+        settings.matching_dir,
+        settings.history_dir,
+    ):
+        folder.mkdir(parents=True, exist_ok=True)
     shutil.copyfile(settings.project_dir / "dagster.yaml", settings.dagster_home / "dagster.yaml")
     write_dbt_sources(declarations, settings.dbt_dir)
     _parse_dbt(settings)
@@ -54,16 +60,12 @@ def _parse_dbt(settings: Settings) -> None:
     manifest = settings.dbt_state_dir / "target" / "manifest.json"
     if manifest.exists() and marker.exists() and marker.read_text() == state:
         return
-    parsed = subprocess.run(
-        [sys.executable, "-m", "dbt.cli.main", "--quiet", "parse"],
-        cwd=settings.dbt_dir,
-        env={**os.environ, **settings.exported()},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    if parsed.returncode:
-        raise PrepareError(f"dbt cannot read {settings.dbt_dir}:\n{parsed.stdout}{parsed.stderr}")
+    from dagster_project.dbt_runner import DbtError, parse  # dbt takes a second to import
+
+    try:
+        parse(str(settings.dbt_dir))
+    except DbtError as error:
+        raise PrepareError(str(error)) from None
     write_text(marker, state)
 
 

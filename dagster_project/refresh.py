@@ -6,7 +6,7 @@ differs from the one an asset was made with.
 """
 
 import sys
-from collections.abc import Set
+from collections.abc import Iterable, Set
 from contextlib import redirect_stdout
 
 import dagster as dg
@@ -33,8 +33,16 @@ class RefreshError(RuntimeError):
     """The run failed; the message says which step and why."""
 
 
-def refresh(settings: Settings, *, full: bool = False, **overrides: object) -> int:
+def refresh(
+    settings: Settings,
+    *,
+    full: bool = False,
+    forced: Iterable[dg.AssetKey] = (),
+    **overrides: object,
+) -> int:
     """Land what is new, then make what is out of date; returns how many tables were made.
+
+    ``forced`` are made, with what follows from them, even if nothing changed.
 
     Raises:
         RefreshError: a step failed or a gate stopped the run.
@@ -51,7 +59,7 @@ def refresh(settings: Settings, *, full: bool = False, **overrides: object) -> i
         made = 0
         if _out_of_date(graph, instance) & landed or anything_to_land(settings, declarations):
             made = _make(defs, instance, landed)
-        return made + _make(defs, instance, _out_of_date(graph, instance))
+        return made + _make(defs, instance, _out_of_date(graph, instance, forced))
 
 
 def _make(defs: dg.Definitions, instance: dg.DagsterInstance, keys: Set[dg.AssetKey]) -> int:
@@ -90,10 +98,12 @@ def summary(settings: Settings, lines: int = 10) -> str:
     )
 
 
-def _out_of_date(graph: AssetGraph, instance: dg.DagsterInstance) -> Set[dg.AssetKey]:
+def _out_of_date(
+    graph: AssetGraph, instance: dg.DagsterInstance, forced: Iterable[dg.AssetKey] = ()
+) -> Set[dg.AssetKey]:
     """What changed, what failed a check, what was never made, and all that follows from these."""
     made = {key: _made_with(instance, key) for key in graph.executable_asset_keys}
-    roots = {key for key in made if _is_stale(graph.get(key), made)}
+    roots = {key for key in made if _is_stale(graph.get(key), made)} | set(forced)
     # A table that did not pass a check, or was left unjudged by a run that stopped, is made and
     # judged again before anything reads it.
     roots |= {check.asset_key for check in graph.asset_check_keys if _is_open(instance, check)}

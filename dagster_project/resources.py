@@ -6,7 +6,7 @@ What does not: any statement that knows what a table means.
 
 import os
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import date
@@ -147,16 +147,28 @@ class Warehouse(dg.ConfigurableResource):
                 _replace_rows(connection, write)
             connection.execute("commit")
 
-    def back_up(self, tables: Iterable[Table], folder: Path) -> None:
-        """Copy tables that cannot be derived again to ``<folder>/<table>.parquet``, each whole."""
+    def back_up(self, tables: Mapping[str, Sequence[str]], folder: Path) -> None:
+        """Copy tables (``schema.name`` → key) that cannot be derived again to ``folder``.
+
+        Each becomes ``<name>.parquet``, ordered by its key, whole or not at all.
+        """
         folder.mkdir(parents=True, exist_ok=True)
         with self.connect() as connection:
-            for table in tables:
-                target = folder / f"{table.name}.parquet"
+            for table, key in tables.items():
+                target = _backup(folder, table)
                 partial = target.with_suffix(".partial")
-                ordered = f"from {table.qualified} order by {', '.join(table.key)}"
+                ordered = f"from {table} order by {', '.join(key)}"
                 connection.execute(f"copy ({ordered}) to '{partial}' (format parquet)")
                 partial.replace(target)
+
+    def restore(self, tables: Iterable[str], folder: Path) -> None:
+        """Make tables (``schema.name``) that are missing here from their copies in ``folder``."""
+        with self.connect() as connection:
+            for table in tables:
+                saved = _backup(folder, table)
+                if saved.exists():
+                    connection.execute(f"create schema if not exists {table.split('.')[0]}")
+                    connection.execute(f"create table if not exists {table} as from '{saved}'")
 
     def counts(self, tables: Iterable[str]) -> dict[str, int]:
         """Rows of each table (``schema.name``) that exists."""
@@ -229,6 +241,10 @@ def _replace_rows(connection: duckdb.DuckDBPyConnection, write: Write) -> None:
     connection.register("incoming", rows.select([column.name for column in table.columns]))
     connection.execute(f"insert into {table.qualified} select {names} from incoming")
     connection.unregister("incoming")
+
+
+def _backup(folder: Path, table: str) -> Path:
+    return folder / f"{table.split('.')[1]}.parquet"
 
 
 def write_text(path: Path, text: str) -> None:

@@ -90,6 +90,16 @@ class Settings:
         return self.home / "history"
 
     @property
+    def decisions_file(self) -> Path:
+        """What people decided about suggested matches."""
+        return self.home / "decisions" / "identity.csv"
+
+    @property
+    def matching_dir(self) -> Path:
+        """The trained parameters of probabilistic matching, frozen until trained again."""
+        return self.home / "matching"
+
+    @property
     def dagster_home(self) -> Path:
         """Dagster's run storage and its ``dagster.yaml``."""
         return self.home / "dagster"
@@ -108,6 +118,11 @@ class Settings:
     def sources_file(self) -> Path:
         """The declarations of the sources."""
         return self.project_dir / "sources.yml"
+
+    @property
+    def identity_file(self) -> Path:
+        """The guards and rules of identity stitching."""
+        return self.project_dir / "identity.yml"
 
     @property
     def segments_file(self) -> Path:

@@ -148,6 +148,21 @@ SEGMENT_SCORECARD = Table(
         Column("overlap_share", "double", "Jaccard with that segment."),
     ),
 )
+MATCH_SCORES = Table(
+    "identity",
+    "match_scores",
+    "One row per pair of people that matching found alike, by the two records that agree best.",
+    ("pseudonym_a", "pseudonym_b"),
+    (
+        Column("pseudonym_a", "varchar", "Strongest identifier of one record."),
+        Column("pseudonym_b", "varchar", "Strongest identifier of the other record."),
+        Column("match_probability", "double", "Probability that both are one person."),
+        Column("match_weight", "double", "The same as a log2 Bayes factor."),
+        Column("evidence", "varchar", "Which fields agreed and how well; never a value."),
+        Column("model_run_id", "varchar", "Training run of the model that scored."),
+        _AS_OF,
+    ),
+)
 GATE_RESULTS = Table(
     "quality",
     "gate_results",
@@ -172,6 +187,7 @@ GATE_RESULTS = Table(
 )
 
 PYTHON_TABLES = (
+    MATCH_SCORES,
     MODEL_RUNS,
     CLUSTER_ASSIGNMENTS,
     CHURN_SCORES,
@@ -182,3 +198,11 @@ PYTHON_TABLES = (
     SEGMENT_SCORECARD,
     GATE_RESULTS,
 )
+
+# Tables that dbt adds to and could not make again, with their keys: backed up after each build.
+DBT_HISTORIES = {
+    "identity.person_identifier_history": ("pseudonym", "known_from"),
+    "identity.person_recorded_days": ("as_of_date",),
+    "identity.person_ids": ("person_id",),
+    "identity.merge_history": ("all",),
+}

@@ -14,13 +14,16 @@ import landing
 from dagster_project.assets.specs import table_metadata, version_of
 from dagster_project.resources import Warehouse, warehouse_of
 from dagster_project.settings import Settings
+from dagster_project.tables import DBT_HISTORIES
 from landing.declarations import Declarations, Entity, RawColumn
+from landing.identity_rules import read_identity
 from landing.load import LandingResult, land, pending
 from landing.pseudonyms import read_or_create_key
-from landing.tables import AS_OF, LEDGER, QUARANTINE
+from landing.tables import AS_OF, IDENTITY, LEDGER, QUARANTINE
 
 QUALITY_KEYS = [dg.AssetKey(["quality", "load_ledger"]), dg.AssetKey(["quality", "quarantine"])]
 AS_OF_KEY = dg.AssetKey(["raw", "as_of"])
+IDENTITY_KEYS = {name: dg.AssetKey(["raw", f"identity_{name}"]) for name in IDENTITY}
 
 
 def landing_assets(settings: Settings, declarations: Declarations) -> dg.AssetsDefinition:
@@ -52,6 +55,7 @@ def landing_assets(settings: Settings, declarations: Declarations) -> dg.AssetsD
                 "One row per refused row, or per refused file with its row count.",
             ),
             (AS_OF_KEY, AS_OF, "One row: the business day that is today for the run."),
+            *((IDENTITY_KEYS[name], columns, text) for name, (text, columns) in IDENTITY.items()),
         )
     ]
 
@@ -62,6 +66,7 @@ def landing_assets(settings: Settings, declarations: Declarations) -> dg.AssetsD
         export_example_data(settings, declarations)
         key = read_or_create_key(settings.home, settings.pseudonym_key)
         warehouse.ensure_tables()
+        warehouse.restore(DBT_HISTORIES, settings.history_dir)
         with warehouse.connect(vault=True) as connection:
             result = land(
                 connection,
@@ -72,6 +77,9 @@ def landing_assets(settings: Settings, declarations: Declarations) -> dg.AssetsD
                 as_of=settings.as_of,
                 progress=lambda step: step.outcome and context.log.info(str(step)),
                 forget_missing=settings.forget_missing,
+                identity=read_identity(
+                    settings.identity_file, settings.decisions_file, declarations
+                ),
             )
         for name in result.unclaimed:
             context.log.warning(f"{name} matches no declared entity and was not read.")
@@ -86,6 +94,7 @@ def landing_keys(declarations: Declarations) -> set[dg.AssetKey]:
         *(dg.AssetKey(["raw", entity.table]) for entity in declarations.entities),
         *QUALITY_KEYS,
         AS_OF_KEY,
+        *IDENTITY_KEYS.values(),
     }
 
 
@@ -102,6 +111,7 @@ def anything_to_land(settings: Settings, declarations: Declarations) -> bool:
             settings.landing_dir,
             key,
             as_of=settings.as_of,
+            identity=read_identity(settings.identity_file, settings.decisions_file, declarations),
         )
     return bool(reasons)
 
@@ -152,6 +162,12 @@ def _results(
         data_version=dg.DataVersion(str(result.as_of_date)),
         metadata={"as_of_date": str(result.as_of_date)},
     )
+    for state in result.identity:
+        yield dg.MaterializeResult(
+            asset_key=["raw", state.table],
+            data_version=dg.DataVersion(state.data_version),
+            metadata={"dagster/row_count": state.row_count},
+        )
     landed = [file for file in result.files if file.status in ("loaded", "refused")]
     accounts = {
         "files_landed": len(landed),

@@ -85,7 +85,7 @@ def segment_assets(settings: Settings) -> dg.AssetsDefinition:
             SEGMENT_SCORECARD: scorecard(named, membership, customers, history, as_of),
         }
         warehouse.write(*(Write(table, frame) for table, frame in rows.items()))
-        warehouse.back_up(HISTORY_TABLES, settings.history_dir)
+        warehouse.back_up({t.qualified: t.key for t in HISTORY_TABLES}, settings.history_dir)
         for table, frame in rows.items():
             yield dg.MaterializeResult(
                 asset_key=[table.schema, table.name], metadata={"dagster/row_count": frame.height}

@@ -1,4 +1,4 @@
-"""The dbt project as assets: one dbt call builds and tests every selected model.
+"""The dbt project as assets: one dbt call a step builds and tests every selected model.
 
 What belongs here: how dbt's nodes are named, versioned and described in Dagster.
 What does not: SQL, which is all in ``dbt/``.
@@ -6,7 +6,7 @@ What does not: SQL, which is all in ``dbt/``.
 
 import hashlib
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +22,11 @@ from dagster_dbt.core.dbt_event_iterator import DbtDagsterEventType
 from dagster_project.column_lineage import column_lineage
 from dagster_project.dbt_runner import Dbt
 from dagster_project.resources import Warehouse
+from dagster_project.settings import Settings
+from dagster_project.tables import DBT_HISTORIES
+
+# Those models, and all that they read. What stands before matching is made before it.
+BEFORE_MATCHING = "+int_identity__people_linked +int_people__profiles_unioned"
 
 
 class Translator(DagsterDbtTranslator):
@@ -163,19 +168,47 @@ class _Described:
         return dg.MetadataValue.md("\n".join(["| column | comes from |", "|---|---|", *rows]))
 
 
-def warehouse_assets(project: DbtProject) -> dg.AssetsDefinition:
-    """Every dbt model and seed as an asset, every dbt test as a check."""
+def warehouse_assets(settings: Settings, project: DbtProject) -> list[dg.AssetsDefinition]:
+    """Every dbt model and seed as an asset, every dbt test as a check, in two steps.
+
+    Matching compares the people whom shared identifiers make, so it stands between the two.
+    """
     manifest = json.loads(Path(project.manifest_path).read_text())
+    return [
+        # A test that reads both sides waits until both are there.
+        _step("links", project, manifest, select=BEFORE_MATCHING, indirect="cautious"),
+        _step(
+            "warehouse",
+            project,
+            manifest,
+            exclude=BEFORE_MATCHING,
+            afterwards=lambda warehouse: warehouse.back_up(DBT_HISTORIES, settings.history_dir),
+        ),
+    ]
+
+
+def _step(
+    name: str,
+    project: DbtProject,
+    manifest: Mapping[str, Any],
+    *,
+    select: str = "fqn:*",
+    exclude: str | None = None,
+    indirect: str = "eager",
+    afterwards: Callable[[Warehouse], None] = lambda _: None,
+) -> dg.AssetsDefinition:
     translator = Translator(manifest)
 
     @dbt_assets(
         manifest=manifest,
         project=project,
-        name="warehouse",
+        name=name,
+        select=select,
+        exclude=exclude,
         dagster_dbt_translator=translator,
         pool="warehouse",
     )
-    def warehouse_models(
+    def build_models(
         context: dg.AssetExecutionContext, dbt: Dbt, warehouse: Warehouse
     ) -> Iterator[Any]:
         warehouse.require_gates(
@@ -183,11 +216,12 @@ def warehouse_assets(project: DbtProject) -> dg.AssetsDefinition:
             + ["quality.load_ledger"]
         )
         with warehouse.lock():
-            # dbt holds the database until it ends, so what it made is counted after its last event.
-            events, failure = dbt.build(context, manifest, translator)
+            # dbt holds the database until it ends, so what it made is counted afterwards.
+            events, failure = dbt.build(context, manifest, translator, indirect_selection=indirect)
         described = _Described(manifest, project.target_path, warehouse, translator)
         yield from map(described, events)
         if failure:
             raise failure
+        afterwards(warehouse)
 
-    return warehouse_models
+    return build_models

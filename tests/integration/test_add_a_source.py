@@ -11,27 +11,36 @@ from pipeline import run
 from dagster_project.refresh import RefreshError
 from dagster_project.resources import warehouse_of
 from dagster_project.settings import PROJECT_DIR, Settings
+from dagster_project.why import UnknownIdentifierError, explain, find
+from landing.declarations import read_declarations
+from landing.pseudonyms import parse_key
 
 SHOP = PROJECT_DIR / "tests" / "fixtures" / "corner_shop"
-UNION = Path("dbt/models/intermediate/orders/int_orders__lines_unioned.sql")
-LAST_REF = "ref('stg_complete_journey__order_lines'),"
+INTERMEDIATE = Path("dbt/models/intermediate")
+# A union's file → the line that the new source's line is put after.
+UNIONS = {
+    "orders/int_orders__lines_unioned.sql": "ref('stg_complete_journey__order_lines'),",
+    "identity/int_identity__sightings_unioned.sql": "ref('stg_demo__identifier_sightings'),",
+}
 
 
 @pytest.fixture(scope="module")
 def shop(tmp_path_factory: pytest.TempPathFactory) -> Settings:
     """A project with the shop added to it, run once."""
     root = tmp_path_factory.mktemp("project")
-    for name in ("dbt", "sources.yml", "segments.yml", "dagster.yaml"):
+    for name in ("dbt", "sources.yml", "identity.yml", "segments.yml", "dagster.yaml"):
         copy = shutil.copytree if (PROJECT_DIR / name).is_dir() else shutil.copyfile
         copy(PROJECT_DIR / name, root / name)
 
     with (root / "sources.yml").open("a") as declarations:
         declarations.write("\n" + (SHOP / "source.yml").read_text())
     shutil.copytree(SHOP / "staging", root / "dbt/models/staging/corner_shop")
-    union = (root / UNION).read_text()
-    assert LAST_REF in union
-    added = f"{LAST_REF}\n        ref('stg_corner_shop__order_lines'),"
-    (root / UNION).write_text(union.replace(LAST_REF, added))
+    for name, line in UNIONS.items():
+        union = (root / INTERMEDIATE / name).read_text()
+        assert line in union
+        model = line.split("'")[1].split("__")[1]
+        added = f"{line}\n        ref('stg_corner_shop__{model}'),"
+        (root / INTERMEDIATE / name).write_text(union.replace(line, added))
 
     settings = Settings(
         home=root / "home", project_dir=root, sources=("corner_shop",), pseudonym_key="ab" * 32
@@ -78,7 +87,7 @@ def test_the_shops_orders_reach_the_facts(shop: Settings) -> None:
     ]
     without_customer = orders.filter(pl.col("customer_key").is_null())["source_order_id"].to_list()
     assert without_customer == ["536368", "536370"]
-    # "Anna@Example.com" and "anna@example.com " are one person.
+    # "Anna@Cedarhill.co.uk" and "anna@cedarhill.co.uk " are one person.
     buyer = pl.col("source_order_id").is_in(["536365", "536366", "536377"])
     assert orders.filter(buyer)["customer_id"].n_unique() == 1
     rfm = warehouse_of(shop).read("from marts.mart_customer_rfm order by monetary_amount")
@@ -88,8 +97,33 @@ def test_the_shops_orders_reach_the_facts(shop: Settings) -> None:
         (1, Decimal("22.2000")),
         (3, Decimal("37.3800")),
     ]
-    identifiers = warehouse_of(shop).read("identity.person_identifiers")
-    assert identifiers["identifier_type"].unique().to_list() == ["email"]
+
+
+def test_email_and_phone_of_one_invoice_are_one_person(shop: Settings) -> None:
+    people = warehouse_of(shop).read(
+        """
+        select string_agg(identifier_type, '+' order by identifier_type) as identifiers
+        from identity.person_identifiers group by person_id order by identifiers
+        """
+    )
+    assert people["identifiers"].to_list() == ["email", "email", "email+phone", "email+phone"]
+
+
+def test_why_tells_the_links_between_two_identifiers(shop: Settings) -> None:
+    told = why(shop, "email=ANNA@cedarhill.co.uk", "phone=+44 20 7946 0018")
+    assert "email" in told
+    assert "first in corner_shop.invoice_lines:536365" in told
+    anna = "email=anna@cedarhill.co.uk"
+    assert "They are two people" in why(shop, anna, "email=bob@cedarhill.co.uk")
+    with pytest.raises(UnknownIdentifierError, match="No identifier of what begins with 'email'"):
+        why(shop, anna, "email=nobody@cedarhill.co.uk")
+
+
+def why(settings: Settings, *ends: str) -> str:
+    declarations = read_declarations(settings.sources_file)
+    key = parse_key(settings.pseudonym_key)
+    warehouse = warehouse_of(settings)
+    return explain(*(find(end, warehouse, declarations, key) for end in ends), warehouse)
 
 
 def test_a_file_delivered_again_changes_nothing(shop: Settings) -> None:
@@ -101,7 +135,7 @@ def test_a_file_delivered_again_changes_nothing(shop: Settings) -> None:
     assert warehouse_of(shop).read("quality.load_ledger").equals(before)
 
 
-@pytest.mark.parametrize("canary", ["anna@example.com", "442079460018", "Anna@Example.com"])
+@pytest.mark.parametrize("canary", ["anna@cedarhill.co.uk", "442079460018", "Anna@Cedarhill.co.uk"])
 def test_no_email_or_phone_is_outside_landing_and_vault(shop: Settings, canary: str) -> None:
     leaks = [
         path.name
