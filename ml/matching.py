@@ -164,8 +164,10 @@ class MatchingModel:
                 raise MatchingError(
                     f"matching parameters of format {content['format']}: train again"
                 )
+            parameters = tuple(_from_levels(entry) for entry in content["fields"])
+            _refuse_other_levels(parameters)
             return cls(
-                fields=tuple(_from_levels(entry) for entry in content["fields"]),
+                fields=parameters,
                 left_out=content["left_out"],
                 rules=tuple(tuple(rule) for rule in content["rules"]),
                 match_share=content["match_share"],
@@ -808,3 +810,11 @@ def _checked_fields(fields: Mapping[str, str]) -> list[Field]:
 
 def _quoted(text: str) -> str:
     return text.replace("'", "''")
+
+
+def _refuse_other_levels(parameters: Sequence[FieldParameters]) -> None:
+    """Refuse parameters whose levels are no longer those that are compared."""
+    declared = _checked_fields({f.name: f.kind for f in parameters})
+    for f, field_ in zip(parameters, declared, strict=True):
+        if f.levels != tuple(level.name for level in levels(field_, declared)):
+            raise MatchingError(f"{f.name} was learned with other levels of agreement: train again")

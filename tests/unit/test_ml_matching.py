@@ -164,6 +164,20 @@ def test_a_kept_model_scores_new_records_as_it_was_trained(connection, model, pe
     assert (both["match_weight"] - both["match_weight_right"]).abs().max() < 1e-12
 
 
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda text: "{", "not a file of matching parameters"),
+        (lambda text: text.replace('"format": 1', '"format": 0'), "train again"),
+        (lambda text: text.replace('"level": "near"', '"level": "close"'), "other levels"),
+        (lambda text: text.replace('"field": "name"', '"field": "name; --"'), "no field name"),
+    ],
+)
+def test_parameters_that_no_longer_fit_are_refused(model, change, message):
+    with pytest.raises(MatchingError, match=message):
+        MatchingModel.from_json(change(model.to_json()), model.term_frequencies)
+
+
 def test_no_value_is_in_the_parameters_and_keys_stand_in_for_values(connection, people):
     keyed = people.with_columns(
         pl.format("key-of-{}", pl.col(name).hash(7)).alias(f"{name}_key") for name in FIELDS
