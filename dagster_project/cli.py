@@ -95,7 +95,7 @@ def train_matching(settings: Settings) -> None:
     The former parameters stay beside the new ones, under the name `former`.
     """
     _prepare(settings)
-    from dagster_project.assets.identity import MATCH_MODEL_KEY, forget_model
+    from dagster_project.assets.identity import MATCH_MODEL_KEY, PARAMETERS, forget_model
     from dagster_project.refresh import RefreshError, refresh
 
     forget_model(settings)
@@ -103,7 +103,7 @@ def train_matching(settings: Settings) -> None:
         made = refresh(settings, forced=[MATCH_MODEL_KEY])
     except RefreshError as error:
         raise click.ClickException(str(error)) from None
-    click.echo(f"{made} tables made. Parameters: {settings.matching_dir / 'parameters.json'}")
+    click.echo(f"{made} tables made. Parameters: {settings.matching_dir / PARAMETERS}")
 
 
 @main.command()

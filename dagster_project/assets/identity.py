@@ -31,10 +31,12 @@ if TYPE_CHECKING:
 PEOPLE = dg.AssetKey(["intermediate", "int_identity__people_linked"])
 IDENTIFIERS = dg.AssetKey(["intermediate", "int_identity__identifiers_judged"])
 PROFILES = dg.AssetKey(["intermediate", "int_people__profiles_unioned"])
+MATCHING_RULES = dg.AssetKey(["raw", "identity_matching"])
 CUSTOMERS = dg.AssetKey(["core", "dim_customers"])
 PERSON_IDENTIFIERS = dg.AssetKey(["identity", "person_identifiers"])
 MATCH_MODEL_KEY = dg.AssetKey(["identity", "match_model"])
 CONTACTS_KEY = dg.AssetKey(["golden", "contacts"])
+PARAMETERS, FREQUENCIES = "parameters.json", "term_frequencies.parquet"
 # How many of the least sure people the check explains, link by link.
 EXPLAINED = 5
 
@@ -61,7 +63,7 @@ def identity_assets(settings: Settings, declarations: Declarations) -> list[dg.A
             ),
             table_spec(
                 MATCH_SCORES,
-                deps=[PEOPLE, IDENTIFIERS, PROFILES, MATCH_MODEL_KEY],
+                deps=[PEOPLE, IDENTIFIERS, PROFILES, MATCH_MODEL_KEY, MATCHING_RULES],
                 owner="team:data-science",
                 kinds={"python", "duckdb"},
                 code_version=version,
@@ -80,7 +82,7 @@ def identity_assets(settings: Settings, declarations: Declarations) -> list[dg.A
         yield dg.MaterializeResult(
             asset_key=MATCH_MODEL_KEY,
             data_version=dg.DataVersion(trained),
-            metadata={"parameters": str(settings.matching_dir / "parameters.json")},
+            metadata={"parameters": str(settings.matching_dir / PARAMETERS)},
         )
         yield dg.MaterializeResult(
             asset_key=[MATCH_SCORES.schema, MATCH_SCORES.name],
@@ -171,10 +173,11 @@ def _match(
     from ml.matching_people import match_people
 
     tables = person_tables(settings, declarations)
+    least = warehouse.read(_name(MATCHING_RULES))["suggest_above"].item()
     with warehouse.connect(vault=True) as connection:
         try:
             model, trained = _frozen_model(connection, tables, settings)
-            found = match_people(connection, tables, model)
+            found = match_people(connection, tables, model, threshold=least)
         except MatchingError as refused:
             context.log.warning(f"No records were matched: {refused}.")
             return None, "none"
@@ -191,8 +194,8 @@ def _frozen_model(
     from ml.matching import MatchingModel
     from ml.matching_people import train_on_people
 
-    parameters = settings.matching_dir / "parameters.json"
-    frequencies = settings.matching_dir / "term_frequencies.parquet"
+    parameters = settings.matching_dir / PARAMETERS
+    frequencies = settings.matching_dir / FREQUENCIES
     if not parameters.exists():
         model = train_on_people(connection, tables)
         settings.matching_dir.mkdir(parents=True, exist_ok=True)
@@ -201,6 +204,13 @@ def _frozen_model(
     text = parameters.read_text(encoding="utf-8")
     trained = hashlib.sha256(text.encode() + frequencies.read_bytes()).hexdigest()[:16]
     return MatchingModel.from_json(text, pl.read_parquet(frequencies)), trained
+
+
+def forget_model(settings: Settings) -> None:
+    """Set the kept parameters aside, under the name `former`, so that the next run trains anew."""
+    for kept in (settings.matching_dir / name for name in (PARAMETERS, FREQUENCIES)):
+        if kept.exists():
+            kept.replace(kept.with_name(f"former_{kept.name}"))
 
 
 def _record(warehouse: Warehouse, model: "MatchingModel", trained: str, settings: Settings) -> None:
@@ -220,7 +230,7 @@ def _record(warehouse: Warehouse, model: "MatchingModel", trained: str, settings
         features=tuple(field.name for field in model.fields),
         parameters={"rules": model.rules, "thresholds": model.thresholds},
         metrics={"match_share": model.match_share, "trained_on": model.trained_on},
-        artifact_path=str((settings.matching_dir / "parameters.json").relative_to(settings.home)),
+        artifact_path=str((settings.matching_dir / PARAMETERS).relative_to(settings.home)),
     )
     warehouse.write(
         Write(MODEL_RUNS, pl.DataFrame([run.as_row()]), matching={"model_run_id": trained})

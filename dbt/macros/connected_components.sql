@@ -101,8 +101,9 @@
     {%- if existing_relation is not none and not existing_relation.is_table -%}
         {%- do adapter.drop_relation(existing_relation) -%}
     {%- endif -%}
-    {#- Trying to compress pseudonyms, which cannot be done, took as long as the closure. -#}
-    {%- set stored = shape.type ~ ' using compression uncompressed' -%}
+    {#- Pseudonyms do not compress, and trying to took a quarter of the time. -#}
+    {%- set stored = shape.type ~ (
+        ' using compression uncompressed' if shape.is_integer or shape.type == 'VARCHAR' else '') -%}
     {%- do closure_run([
         'create or replace table ' ~ target ~ ' (node ' ~ stored ~ ', component ' ~ stored ~ ')',
         'drop table if exists ' ~ kept,

@@ -16,8 +16,9 @@
         max({{ last_at }}) as last_seen_at
         {%- for type in [
             'customer_id', 'login', 'loyalty_card', 'email', 'phone', 'device', 'cookie'
-        ] %},
-        {{ shown[type] ~ '_pseudonym' if type in shown else 'cast(null as varchar)' }} as {{ type }}
+        ] %}
+        {%- set column = shown[type] ~ '_pseudonym' if type in shown else 'cast(null as varchar)' %},
+        {{ column }} as {{ type }}
         {%- endfor %}
     from {{ source(source_name, entity) }}
     where not ({{ columns | join(' is null and ') }} is null)

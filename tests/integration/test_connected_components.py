@@ -3,12 +3,13 @@
 import itertools
 import random
 import shutil
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 
 import duckdb
 import numpy as np
 import pytest
+from dbt.adapters.duckdb.connections import DuckDBConnectionManager
 from dbt.cli.main import dbtRunner, dbtRunnerResult
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -103,8 +104,10 @@ class Project:
 
 
 @pytest.fixture(scope="module")
-def project(tmp_path_factory: pytest.TempPathFactory) -> Project:
-    return Project(tmp_path_factory.mktemp("closures"))
+def project(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Project]:
+    yield Project(tmp_path_factory.mktemp("closures"))
+    # dbt keeps its last connection, also after the folder is gone.
+    DuckDBConnectionManager.close_all_connections()
 
 
 def closed_over(edges: Iterable[Edge], name: Callable = int) -> list[tuple]:

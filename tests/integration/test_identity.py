@@ -1,0 +1,92 @@
+"""Who is who in a made company, from its files to `identity.*`: the graph's own steps, no more."""
+
+from datetime import UTC, datetime
+from pathlib import Path
+
+import dagster as dg
+import polars as pl
+import pytest
+from pipeline import copied
+
+from dagster_project.assets.identity import PARAMETERS, forget_model
+from dagster_project.definitions import build_defs
+from dagster_project.prepare import prepare_home
+from dagster_project.resources import export_environment, warehouse_of
+from dagster_project.settings import Settings
+from simulator import demo
+
+STITCHED = (
+    dg.AssetSelection.groups("identity", "core", "marts")
+    .upstream()
+    .required_multi_asset_neighbors()
+)
+HISTORY = "from identity.person_identifier_history order by all"
+CROWD = 100_000
+
+
+def stitch(settings: Settings) -> None:
+    """Land what is there and make `identity.*` and the marts, without models."""
+    export_environment(settings)
+    prepare_home(settings)
+    job = build_defs(settings).resolve_job_def("refresh")
+    with dg.DagsterInstance.get() as instance:
+        graph = job.asset_layer.asset_graph
+        assert job.execute_in_process(
+            instance=instance, asset_selection=sorted(STITCHED.resolve(graph))
+        ).success
+
+
+@pytest.fixture(scope="module")
+def stitched(tmp_path_factory: pytest.TempPathFactory) -> Settings:
+    """A company of 400 people, and a crowd who all gave the shop's own address."""
+    settings = Settings(
+        home=tmp_path_factory.mktemp("company") / "home",
+        sources=("demo",),
+        pseudonym_key="ab" * 32,
+    )
+    demo.export(settings.landing_dir, people=400)
+    day = datetime(2024, 12, 30, 12, tzinfo=UTC)
+    empty = ("name", "birth_date", "address", "postcode", "company", "loyalty_card", "login")
+    pl.DataFrame({"member_id": [f"9{number:08d}" for number in range(CROWD)]}).with_columns(
+        profile_id="member_id",
+        email=pl.lit("everybody@one-address.kr"),
+        phone=pl.lit(None, pl.String),
+        is_email_verified=pl.lit(value=False),
+        registered_at=pl.lit(day),
+        updated_at=pl.lit(day),
+        **dict.fromkeys(empty, pl.lit(None, pl.String)),
+    ).write_parquet(settings.landing_dir / "demo" / "crm_members_2024-12b.parquet")
+    stitch(settings)
+    return settings
+
+
+def test_a_crowd_on_one_address_stays_a_crowd(stitched: Settings) -> None:
+    warehouse = warehouse_of(stitched)
+    largest = warehouse.read(
+        "select count(*) as size from identity.person_identifiers group by person_id"
+    )["size"]
+    assert largest.len() > CROWD
+    assert largest.max() < 40
+    refused = warehouse.read(
+        "select reason, count(*) as links from identity.refused_links"
+        " group by reason order by links desc limit 1"
+    )
+    assert refused.row(0)[0] == "shared_identifier"
+    assert refused.row(0)[1] >= CROWD
+
+
+def test_a_new_warehouse_takes_up_the_history_and_a_forgotten_model_is_trained_anew(
+    stitched: Settings, tmp_path: Path
+) -> None:
+    before = warehouse_of(stitched).read(HISTORY)
+    assert before.height > CROWD
+    home = copied(stitched, tmp_path / "home")
+    parameters = home.matching_dir / PARAMETERS
+    first = parameters.read_text()
+    home.warehouse_path.unlink()
+    forget_model(home)
+    assert not parameters.exists()
+    stitch(home)
+    assert warehouse_of(home).read(HISTORY).equals(before)
+    assert parameters.with_name(f"former_{PARAMETERS}").read_text() == first
+    assert parameters.read_text() == first, "the same records train the same model"
