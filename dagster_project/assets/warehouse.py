@@ -73,7 +73,7 @@ class Translator(DagsterDbtTranslator):
         ]
         used = [
             macros[macro]["macro_sql"]
-            for macro in sorted(dbt_resource_props.get("depends_on", {}).get("macros", []))
+            for macro in sorted(self._macros_behind(dbt_resource_props))
             if macros[macro]["package_name"] == dbt_resource_props["package_name"]
         ]
         contract = {
@@ -88,6 +88,22 @@ class Translator(DagsterDbtTranslator):
             *tests,
         ]
         return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:16]
+
+    def _macros_behind(self, dbt_resource_props: Mapping[str, Any]) -> set[str]:
+        """The macros of a node, those they call, and its own materialisation, which dbt omits."""
+        macros = self._manifest["macros"]
+        kind = dbt_resource_props.get("config", {}).get("materialized")
+        materialisation = f"materialization_{kind}_duckdb"
+        waiting = list(dbt_resource_props.get("depends_on", {}).get("macros", [])) + [
+            name for name, macro in macros.items() if macro["name"] == materialisation
+        ]
+        found: set[str] = set()
+        while waiting:
+            name = waiting.pop()
+            if name in macros and name not in found:
+                found.add(name)
+                waiting += macros[name]["depends_on"]["macros"]
+        return found
 
 
 def _meaning(test: Mapping[str, Any]) -> str:
