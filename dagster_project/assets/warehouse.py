@@ -21,6 +21,7 @@ from dagster_dbt.core.dbt_event_iterator import DbtDagsterEventType
 
 from dagster_project.column_lineage import column_lineage
 from dagster_project.dbt_runner import Dbt
+from dagster_project.feature_dictionary import MART, feature_dictionary, feature_metadata
 from dagster_project.resources import Warehouse
 from dagster_project.settings import Settings
 from dagster_project.tables import DBT_HISTORIES
@@ -49,6 +50,13 @@ class Translator(DagsterDbtTranslator):
         """The model's own words and where its SQL is, without the SQL itself."""
         description = dbt_resource_props["description"].strip()
         return f"{description}\n\nFile `dbt/{dbt_resource_props['original_file_path']}`."
+
+    def get_metadata(self, dbt_resource_props: Mapping[str, Any]) -> Mapping[str, Any]:
+        """Columns with their meanings; for the mart of features, its dictionary too."""
+        metadata = dict(super().get_metadata(dbt_resource_props))
+        if ".".join(self.get_asset_key(dbt_resource_props).path) == MART:
+            metadata |= feature_metadata(feature_dictionary())
+        return metadata
 
     def get_asset_check_spec(self, *args: Any, **kwargs: Any) -> dg.AssetCheckSpec | None:
         """A dbt test as a check that says in words what it holds a table to."""

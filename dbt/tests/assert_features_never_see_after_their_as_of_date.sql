@@ -1,21 +1,24 @@
 {{ config(meta={'dagster': {'ref': {'name': 'mart_customer_features'}}}) }}
--- Purchases counted by the features, and those in their windows by the facts themselves.
+-- Purchases counted by the features are never more than the facts themselves have in their windows;
+-- fewer where an identifier was not known yet. And no row counts an event after its day.
 with purchase_days as (
     select
-        order_date,
+        orders.order_date,
         count(*) as purchase_count
-    from {{ ref('fct_orders') }}
-    where customer_id is not null and not is_return and net_amount > 0
-    group by order_date
+    from {{ ref('fct_orders') }} as orders
+    where orders.customer_key is not null and {{ is_purchase('orders') }}
+    group by orders.order_date
 ),
 
 featured as (
     select
-        as_of_date,
-        sum(order_count_28d) as order_count_28d,
-        sum(order_count_365d) as order_count_365d
-    from {{ ref('mart_customer_features') }}
-    group by as_of_date
+        features.as_of_date,
+        sum(features.order_count_28d) as order_count_28d,
+        sum(features.order_count_365d) as order_count_365d,
+        max({{ business_date('features.max_event_at', 'as_of.business_zone') }}) as last_event_date
+    from {{ ref('mart_customer_features') }} as features
+    cross join {{ ref('stg_run__as_of') }} as as_of
+    group by features.as_of_date
 ),
 
 counted as (
@@ -36,5 +39,6 @@ select featured.*
 from featured
 inner join counted on featured.as_of_date = counted.as_of_date
 where
-    featured.order_count_28d <> counted.order_count_28d
-    or featured.order_count_365d <> counted.order_count_365d
+    featured.order_count_28d > counted.order_count_28d
+    or featured.order_count_365d > counted.order_count_365d
+    or featured.last_event_date > featured.as_of_date

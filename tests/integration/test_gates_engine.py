@@ -362,10 +362,10 @@ FAULTS = [
     ),
     (
         FEATURES,
-        "update {t} set as_of_date = as_of_date + 1 where as_of_date < date '2024-12-31'",
+        "update {t} set as_of_date = as_of_date + 1 where as_of_date = date '2024-12-03'",
         "snapshots_stand_on_the_28_day_grid",
         None,
-        3,
+        1,
     ),
     (
         FEATURES,

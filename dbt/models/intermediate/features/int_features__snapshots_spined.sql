@@ -1,43 +1,48 @@
-with customer_days as (
-    select * from {{ ref('int_orders__customer_days_aggregated') }}
+with days as (
+    select * from {{ ref('int_features__days_compared') }}
 ),
 
-as_of as (
-    select as_of_date from {{ ref('stg_run__as_of') }}
-),
-
-first_purchases as (
-    select
+people as (
+    select distinct
+        customer_number,
         customer_id,
-        min(order_date) as first_purchase_date
-    from customer_days
+        version_from,
+        version_to
+    from {{ ref('int_features__people_versioned') }}
+),
+
+purchase_days as (
+    select * from {{ ref('int_features__customer_days_aggregated') }}
     where purchase_count > 0
-    group by customer_id
 ),
 
-history as (
-    select min(first_purchase_date) as start_date from first_purchases
-),
-
--- Every 28 days back while 56 days of history lie before. Today's snapshot is there always.
-steps as (
+spined as (
     select
-        unnest(
-            generate_series(0, greatest((as_of.as_of_date - history.start_date - 56) // 28, 0))
-        ) as step
-    from as_of
-    cross join history
-),
-
-snapshots as (
-    select as_of.as_of_date - cast(28 * steps.step as integer) as as_of_date
-    from as_of
-    cross join steps
+        people.customer_number,
+        people.customer_id,
+        days.as_of_date,
+        days.inputs_version,
+        days.is_due
+    from people
+    inner join days
+        on
+            people.version_from <= days.as_of_date
+            and people.version_to > days.as_of_date
 )
 
 select
-    first_purchases.customer_id,
-    snapshots.as_of_date,
-    first_purchases.first_purchase_date
-from snapshots
-inner join first_purchases on snapshots.as_of_date >= first_purchases.first_purchase_date
+    spined.customer_number,
+    spined.customer_id,
+    spined.as_of_date,
+    spined.inputs_version,
+    spined.is_due,
+    purchase_days.first_purchase_date,
+    purchase_days.order_date as last_purchase_date,
+    purchase_days.purchase_day_count,
+    purchase_days.squared_gap_days,
+    purchase_days.last_event_at
+from spined
+asof inner join purchase_days
+    on
+        spined.customer_number = purchase_days.customer_number
+        and spined.as_of_date >= purchase_days.order_date

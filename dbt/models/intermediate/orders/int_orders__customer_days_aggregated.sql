@@ -9,8 +9,7 @@ as_of as (
 known_orders as (
     select
         orders.*,
-        -- The one definition of a purchase; free baskets and returns are none.
-        not orders.is_return and orders.net_amount > 0 as is_purchase
+        {{ is_purchase('orders') }} as is_purchase
     from orders
     cross join as_of
     where

@@ -1,0 +1,53 @@
+{#-
+    What the last run left in the mart of features. Not by ref: the mart is made from the answer.
+-#}
+{% macro held_feature_versions() -%}
+    {%- set held = adapter.get_relation(target.database, 'marts', 'mart_customer_features')
+        if execute and not flags.FULL_REFRESH else none -%}
+    {%- set columns = adapter.get_columns_in_relation(held) if held else [] -%}
+    {%- if 'inputs_version' in columns | map(attribute='name') -%}
+    select distinct
+        as_of_date,
+        inputs_version
+    from {{ held }}
+    {%- else -%}
+    select
+        cast(null as date) as as_of_date,
+        cast(null as varchar) as inputs_version
+    where false
+    {%- endif -%}
+{%- endmacro %}
+
+{#- A hash of the definitions of all features: snapshots made by other ones are made again. -#}
+{% macro feature_code_version() -%}
+    {%- set parts = [
+        business_date('t', 'z'), is_within_days('d', 1, lag=1), is_purchase('o'),
+        known_since('v', 'd'), funnel_stages(),
+    ] -%}
+    {%- for node in (graph.nodes.values() if execute else []) | sort(attribute='name') -%}
+        {%- if node.name.startswith('int_features__') or node.name == 'mart_customer_features' -%}
+            {%- do parts.append(node.checksum.checksum) -%}
+        {%- endif -%}
+    {%- endfor -%}
+    md5('{{ parts | join(' ') | replace("'", '') }}')
+{%- endmacro %}
+
+{#-
+    dbt's own rule, and one more: an incremental model whose table has other columns than its
+    contract is made anew. Without it a new feature would need a flag on the next run.
+-#}
+{% macro should_full_refresh() -%}
+    {%- set configured = config.get('full_refresh') -%}
+    {%- if configured is not none -%}
+        {%- do return(configured) -%}
+    {%- endif -%}
+    {%- if flags.FULL_REFRESH or not execute -%}
+        {%- do return(flags.FULL_REFRESH) -%}
+    {%- endif -%}
+    {%- set held = load_relation(this) -%}
+    {%- if held is none or not model.columns -%}
+        {%- do return(false) -%}
+    {%- endif -%}
+    {%- set held_names = adapter.get_columns_in_relation(held) | map(attribute='name') | sort -%}
+    {%- do return(held_names != model.columns.keys() | sort) -%}
+{%- endmacro %}

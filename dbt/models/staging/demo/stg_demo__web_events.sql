@@ -1,0 +1,16 @@
+with web_events as (
+    select * from {{ source('demo', 'web_events') }}
+)
+
+-- Who did it is whom the strongest identifier of the event names, by the order in identity.yml.
+select
+    'demo' as source,
+    'web' as platform,
+    cast(event_id as varchar) as source_event_id,
+    cookie_pseudonym as browser_key,
+    coalesce(login_pseudonym, cookie_pseudonym) as customer_key,
+    if(login_pseudonym is not null, 'login', 'cookie') as customer_key_type,
+    event_type,
+    cast(product_id as varchar) as source_product_id,
+    occurred_at
+from web_events

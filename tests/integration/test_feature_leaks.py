@@ -1,0 +1,353 @@
+"""Features of a day know nothing from after it, and a new day computes what it touches, no more.
+
+A made-up shop is written as the tables that the features read, so that every event can be moved.
+"""
+
+import random
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+from pathlib import Path
+
+import duckdb
+import polars as pl
+import pytest
+
+from dagster_project.prepare import write_dbt_sources
+from dagster_project.resources import export_environment
+from dagster_project.settings import Settings
+from landing.declarations import read_declarations
+
+TODAY = date(2024, 12, 31)
+FIRST_DAY = TODAY - timedelta(days=28 * 20)
+GRID = [TODAY - timedelta(days=28 * step) for step in range(21)]
+SELECTED = "stg_run__as_of int_features__* mart_customer_features mart_value_labels"
+
+TABLES = {
+    "raw.as_of": "as_of_date date, business_zone varchar, currency varchar",
+    "identity.person_recorded_days": "as_of_date date, recorded_date date",
+    "identity.person_identifiers": "pseudonym varchar, person_id varchar, first_seen_at timestamp",
+    "identity.person_identifier_history": "pseudonym varchar, person_id varchar, known_from date,"
+    " known_to date",
+    "core.dim_products": "product_id varchar, category varchar, department varchar",
+    "core.fct_orders": "order_id varchar, customer_key varchar, ordered_at timestamp,"
+    " order_date date, store_id varchar, channel varchar, item_count bigint,"
+    " gross_amount decimal(18,4), discount_amount decimal(18,4), net_amount decimal(18,4),"
+    " is_return boolean",
+    "core.fct_order_lines": "order_line_id varchar, customer_key varchar, product_id varchar,"
+    " order_date date, net_amount decimal(18,4), is_return boolean",
+    "core.fct_campaign_contacts": "campaign_contact_id varchar, source varchar,"
+    " source_campaign_id varchar, customer_key varchar, started_date date",
+    "core.fct_redemptions": "redemption_id varchar, source varchar, source_campaign_id varchar,"
+    " customer_key varchar, redeemed_date date",
+    "intermediate.int_events__web_unioned": "source varchar, platform varchar,"
+    " source_event_id varchar, browser_key varchar, customer_key varchar,"
+    " customer_key_type varchar, event_type varchar, occurred_at timestamp",
+    "intermediate.int_engagement__messages_unioned": "source varchar, channel varchar,"
+    " source_message_id varchar, customer_key varchar, event_type varchar, occurred_at timestamp",
+    "intermediate.int_surveys__answers_unioned": "source varchar, source_answer_id varchar,"
+    " customer_key varchar, nps_score integer, answered_at timestamp",
+}
+
+
+@dataclass(frozen=True)
+class Event:
+    """Something that happened to the owner of an identifier. The business's zone is UTC here."""
+
+    number: int
+    kind: str
+    key: str
+    at: datetime
+    seed: int
+
+
+@dataclass(frozen=True)
+class Shop:
+    """Events, and who owns each identifier since when: (person, first day), the last one today."""
+
+    events: tuple[Event, ...]
+    owners: dict[str, list[tuple[str, date]]]
+
+    def rows(self, today: date) -> dict[str, list[tuple]]:
+        """The tables, with nothing from after today."""
+        events = [event for event in self.events if event.at.date() <= today]
+        first_seen: dict[str, datetime] = {}
+        for event in sorted(events, key=lambda event: event.at):
+            first_seen.setdefault(event.key, event.at)
+        tables: dict[str, list[tuple]] = {name: [] for name in TABLES}
+        tables["raw.as_of"] = [(today, "UTC", "USD")]
+        tables["identity.person_recorded_days"] = [(day, TODAY) for day in GRID if day <= today]
+        for key, seen_at in first_seen.items():
+            known = [day for day in sorted({*GRID, today}) if seen_at.date() <= day <= today]
+            spells = [(owner, max(since, known[0])) for owner, since in self.owners[key]]
+            spells = [(owner, since) for owner, since in spells if since <= today]
+            ends = [since for _, since in spells[1:]] + [None]
+            tables["identity.person_identifiers"].append((key, spells[-1][0], seen_at))
+            tables["identity.person_identifier_history"] += [
+                (key, owner, since, until)
+                for (owner, since), until in zip(spells, ends, strict=True)
+                if since != until
+            ]
+        tables["core.dim_products"] = [
+            (f"p{n}", f"c{n % 12}", f"d{n % 4}" if n % 4 else None) for n in range(40)
+        ]
+        for event in events:
+            self._write(event, tables)
+        return tables
+
+    def _write(self, event: Event, tables: dict[str, list[tuple]]) -> None:
+        draw, day = random.Random(event.seed), event.at.date()
+        campaign = f"m{draw.randrange(8)}"
+        if event.kind == "order":
+            amounts = [draw.randrange(-200, 4000) / 100 for _ in range(draw.randint(1, 4))]
+            is_return = draw.random() < 0.1
+            channel = draw.choice(["store", "web"])
+            store = f"s{draw.randrange(3)}" if channel == "store" else None
+            discount = draw.randrange(300) / 100
+            net = round(sum(amounts), 2)
+            gross = round(net + discount, 2)
+            order = (f"o{event.number}", event.key, event.at, day, store, channel, len(amounts))
+            tables["core.fct_orders"].append((*order, gross, discount, net, is_return))
+            tables["core.fct_order_lines"] += [
+                (f"o{event.number}:{n}", event.key, f"p{draw.randrange(40)}", day, paid, is_return)
+                for n, paid in enumerate(amounts)
+            ]
+        elif event.kind == "contact":
+            tables["core.fct_campaign_contacts"].append(
+                (f"t{event.number}", "shop", campaign, event.key, day)
+            )
+        elif event.kind == "redemption":
+            tables["core.fct_redemptions"].append(
+                (f"r{event.number}", "shop", campaign, event.key, day)
+            )
+        elif event.kind == "visit":
+            tables["intermediate.int_events__web_unioned"] += [
+                (
+                    "shop",
+                    draw.choice(["web", "app"]),
+                    f"e{event.number}-{n}",
+                    f"browser-{event.key}",
+                    event.key,
+                    draw.choice(["login", "cookie"]),
+                    kind,
+                    event.at + timedelta(minutes=15 * n),
+                )
+                for n, kind in enumerate(
+                    ["login", "view", "search", "cart_add", "checkout", "purchase"][
+                        : draw.randint(1, 6)
+                    ]
+                )
+                # A visit that runs past midnight is two: the day after may move without this one.
+                if (event.at + timedelta(minutes=15 * n)).date() == day
+            ]
+        elif event.kind in ("sent", "opened", "clicked"):
+            # The message is the seed's: its events come at times of their own.
+            message = ("shop", draw.choice(["email", "push"]), f"n{event.seed}", event.key)
+            tables["intermediate.int_engagement__messages_unioned"].append(
+                (*message, event.kind, event.at)
+            )
+        else:
+            tables["intermediate.int_surveys__answers_unioned"].append(
+                ("shop", f"a{event.number}", event.key, draw.randrange(11), event.at)
+            )
+
+
+def made_up_shop(seed: int, people: int = 60, events: int = 2500) -> Shop:
+    """People of one to three identifiers; a fifth of these change hands on a day of the grid."""
+    draw = random.Random(seed)
+    owners: dict[str, list[tuple[str, date]]] = {}
+    for person in range(people):
+        for number in range(draw.choice([1, 1, 2, 3])):
+            spells = [(f"person-{person}", FIRST_DAY)]
+            if draw.random() < 0.2:
+                # Two that were one, or one that was two.
+                spells.append((f"person-{draw.randrange(people)}", draw.choice(GRID[:-2])))
+            owners[f"key-{person}-{number}"] = spells
+    kinds = ["order"] * 10 + ["contact", "redemption", "visit", "visit", "answer"]
+    keys, made = sorted(owners), []
+    span = (TODAY - FIRST_DAY).days * 24 * 60
+    for number in range(events):
+        at = datetime.combine(FIRST_DAY, datetime.min.time()) + timedelta(
+            minutes=draw.randrange(span), microseconds=draw.randrange(10**6)
+        )
+        made.append(Event(number, draw.choice(kinds), draw.choice(keys), at, draw.randrange(10**9)))
+    for number in range(events, events + events // 5, 3):
+        key, seed_ = draw.choice(keys), draw.randrange(10**9)
+        at = datetime.combine(draw.choice(GRID), datetime.min.time()) - timedelta(
+            minutes=draw.randrange(20_000)
+        )
+        for step, kind in enumerate(["sent", "opened", "clicked"][: draw.randint(1, 3)]):
+            at += timedelta(minutes=draw.randrange(3_000) * step)
+            made.append(Event(number + step, kind, key, at, seed_))
+    return Shop(tuple(made), owners)
+
+
+@dataclass
+class Warehouse:
+    """A warehouse that holds the shop's tables and what dbt makes of them."""
+
+    settings: Settings
+    manifest: object
+
+    def build(self, shop: Shop, today: date = TODAY, *flags: str) -> None:
+        from dbt.cli.main import dbtRunner
+
+        tables = shop.rows(today)
+        with duckdb.connect(self.settings.warehouse_path) as connection:
+            for name, columns in TABLES.items():
+                connection.execute(f"create schema if not exists {name.split('.')[0]}")
+                connection.execute(f"create or replace table {name} ({columns})")
+                if tables[name]:
+                    rows = pl.DataFrame(tables[name], orient="row", infer_schema_length=None)
+                    connection.register("rows", rows).execute(f"insert into {name} from rows")
+        arguments = ["--quiet", "run", "--project-dir", str(self.settings.dbt_dir), *flags]
+        done = dbtRunner(manifest=self.manifest).invoke([*arguments, "--select", *SELECTED.split()])
+        assert done.success, [result.message for result in done.result]
+
+    def rows(self, query: str) -> list[tuple]:
+        with duckdb.connect(self.settings.warehouse_path) as connection:
+            return connection.execute(query).fetchall()
+
+    def features(self, until: date = TODAY) -> list[tuple]:
+        return self.rows(
+            f"from marts.mart_customer_features where as_of_date <= '{until}'"
+            " order by customer_id, as_of_date"
+        )
+
+    def labels(self, until: date = TODAY) -> list[tuple]:
+        return self.rows(
+            f"from marts.mart_value_labels where label_until_date <= '{until}' order by all"
+        )
+
+    def due(self) -> list[date]:
+        return [
+            day
+            for (day,) in self.rows(
+                "select as_of_date from intermediate.int_features__days_compared where is_due"
+                " order by 1"
+            )
+        ]
+
+
+@pytest.fixture(scope="module")
+def manifest(tmp_path_factory: pytest.TempPathFactory) -> object:
+    from dbt.cli.main import dbtRunner
+
+    settings = Settings(home=tmp_path_factory.mktemp("parsed"))
+    write_dbt_sources(read_declarations(settings.sources_file), settings.dbt_dir)
+    export_environment(settings)
+    return dbtRunner().invoke(["--quiet", "parse", "--project-dir", str(settings.dbt_dir)]).result
+
+
+@pytest.fixture
+def new_warehouse(tmp_path: Path, manifest: object) -> Callable[[str], Warehouse]:
+    def make(name: str) -> Warehouse:
+        settings = Settings(home=tmp_path / name)
+        settings.home.mkdir()
+        export_environment(settings)
+        return Warehouse(settings, manifest)
+
+    return make
+
+
+def moved_after(shop: Shop, cut: date, draw: random.Random) -> Shop:
+    """The same shop up to the cut; after it events happen at other times and to others, or not."""
+    keys = sorted(shop.owners)
+    late = [event for event in shop.events if event.at.date() > cut and draw.random() < 0.8]
+    room = (TODAY - cut).days * 24 * 60 - 1
+    moved = [
+        Event(
+            event.number,
+            draw.choice(["order", "visit", "answer", "contact"])
+            if event.kind not in ("sent", "opened", "clicked")
+            else event.kind,
+            draw.choice(keys) if event.kind not in ("opened", "clicked") else event.key,
+            datetime.combine(cut, datetime.min.time())
+            + timedelta(days=1, minutes=draw.randrange(room)),
+            draw.randrange(10**9) if event.kind != "sent" else event.seed,
+        )
+        for event in late
+    ]
+    owners = {
+        key: [spell for spell in spells if spell[1] <= cut]
+        + [(f"person-{draw.randrange(60)}", cut + timedelta(days=28))] * (draw.random() < 0.3)
+        for key, spells in shop.owners.items()
+    }
+    return Shop(
+        tuple(event for event in shop.events if event.at.date() <= cut) + tuple(moved), owners
+    )
+
+
+def test_nothing_after_a_cut_can_change_a_feature_before_it(
+    new_warehouse: Callable[[str], Warehouse],
+) -> None:
+    shop, cut = made_up_shop(seed=0), GRID[5]
+    first = new_warehouse("first")
+    first.build(shop)
+    second = new_warehouse("second")
+    second.build(moved_after(shop, cut, random.Random(0)))
+
+    before = first.features(cut)
+    assert len({row[1] for row in before}) > 10
+    assert before == second.features(cut)
+    assert first.labels(cut) == second.labels(cut) != []
+    assert first.features() != second.features()
+
+    assert not first.rows(
+        "select 1 from marts.mart_customer_features where max_event_at >= as_of_date + 1"
+    )
+    # No feature is left out of the proof: each has a value somewhere.
+    (counts,) = first.rows("select count(columns(*)) from marts.mart_customer_features")
+    names = first.rows("select column_name from (describe marts.mart_customer_features)")
+    assert {name for (name,), count in zip(names, counts, strict=True) if not count} == {
+        f"margin_amount_{days}d" for days in (30, 90, 365)
+    }
+
+
+def test_a_day_computes_the_snapshots_that_it_touches_and_the_rest_stays_as_a_rebuild_makes_it(
+    new_warehouse: Callable[[str], Warehouse],
+) -> None:
+    shop = made_up_shop(5)
+    warehouse = new_warehouse("grown")
+
+    def rebuilt(today: date) -> list[tuple]:
+        again = new_warehouse(f"again-{today}-{len(shop.events)}")
+        again.build(shop, today)
+        found = again.features()
+        export_environment(warehouse.settings)
+        return found
+
+    yesterday = GRID[1] + timedelta(days=10)
+    export_environment(warehouse.settings)
+    warehouse.build(shop, yesterday)
+    assert len(warehouse.due()) > 10
+    warehouse.build(shop, yesterday)
+    assert warehouse.due() == []
+
+    # A new day: its own snapshot; yesterday's goes, for no step of the spine ends there.
+    today = yesterday + timedelta(days=1)
+    warehouse.build(shop, today)
+    assert warehouse.due() == [today]
+    assert yesterday not in {row[1] for row in warehouse.features()}
+
+    # A row that comes late: the snapshots from its day on.
+    late = datetime.combine(GRID[4], datetime.min.time()) - timedelta(days=3)
+    key = next(event.key for event in shop.events if event.at < late - timedelta(days=60))
+    shop = Shop((*shop.events, Event(10**6, "order", key, late, 1)), shop.owners)
+    warehouse.build(shop, today)
+    assert warehouse.due() == [*sorted(day for day in GRID[1:5]), today]
+    assert warehouse.features() == rebuilt(today)
+
+    # A merge: what was known before stays, today's report sees it.
+    tomorrow = today + timedelta(days=1)
+    first, second = sorted({shop.owners[event.key][-1][0] for event in shop.events})[:2]
+    owners = {
+        key: [*spells, (first, tomorrow)] if spells[-1][0] == second else spells
+        for key, spells in shop.owners.items()
+    }
+    shop = Shop(shop.events, owners)
+    warehouse.build(shop, tomorrow)
+    assert warehouse.due() == [tomorrow]
+    assert warehouse.features() == rebuilt(tomorrow)
+    assert second not in {row[0] for row in warehouse.features() if row[1] == tomorrow}
+    assert second in {row[0] for row in warehouse.features() if row[1] < tomorrow}
