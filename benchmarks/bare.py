@@ -17,7 +17,7 @@ from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, date, datetime
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import duckdb
 import polars as pl
@@ -37,6 +37,9 @@ from dagster_project.tables import (
 )
 from expectations.suites import Suite
 from landing.declarations import Declarations, read_declarations
+
+if TYPE_CHECKING:
+    from ml.model_runs import ModelRun
 
 
 @dataclass(frozen=True)
@@ -107,23 +110,45 @@ class Bare:
                 replace_rows(connection, GATE_RESULTS, rows, {"run_id": self.run_id, "gate": gate})
 
     def _assign_clusters(self) -> None:
+        from ml.champion import Decision, crown, recorded
         from ml.clustering import cluster_customers
 
         with self.connect() as connection:
-            rfm = connection.sql("from marts.mart_customer_rfm").pl()
-        result = cluster_customers(rfm)
-        self._keep(CLUSTER_ASSIGNMENTS, result, result.assignments)
+            result = cluster_customers(connection.sql("from marts.mart_customer_rfm").pl())
+            run = self._saved(CLUSTER_ASSIGNMENTS, result)
+            runs = recorded(_runs_of(connection, run.model_name), run)
+            decision = Decision("promoted", "fitted on today's customers")
+            runs = crown(runs, run.model_name, run.model_run_id, decision)
+            _publish(connection, CLUSTER_ASSIGNMENTS, result, runs, result.assignments, run)
 
     def _score_churn(self) -> None:
-        from ml.churn import train_and_score
+        import yaml
 
+        from ml.artifacts import load
+        from ml.churn import ChurnModel, train_and_score
+        from ml.churn_serving import serve
+        from ml.feature_policy import read_policies
+
+        written = (self.settings.project_dir / "features.yml").read_text(encoding="utf-8")
+        policies = read_policies(yaml.safe_load(written))
         with self.connect() as connection:
             features = connection.sql("from marts.mart_customer_features").pl()
             labels = connection.sql("from marts.mart_churn_labels").pl()
-        result = train_and_score(features, labels)
-        self._keep(CHURN_SCORES, result, result.scores)
+            result = train_and_score(features, labels, policies=policies)
+            run = self._saved(CHURN_SCORES, result)
+            newest = features.filter(pl.col("as_of_date") == result.as_of_date)
+            runs = _runs_of(connection, run.model_name)
 
-    def _keep(self, table: Table, result: Any, rows: pl.DataFrame) -> None:
+            def champion(path: str) -> ChurnModel:
+                file = self.settings.home / path
+                parts = load(file, kind=CHURN_SCORES.name, features=result.features)
+                return ChurnModel.from_parts(result.features, parts)
+
+            served = serve(result, run, runs, newest, champion)
+            run = replace(run, model_run_id=served.model_run_id)
+            _publish(connection, CHURN_SCORES, result, served.runs, served.scores, run)
+
+    def _saved(self, table: Table, result: Any) -> "ModelRun":
         from ml.artifacts import save
         from ml.model_runs import ModelRun
 
@@ -143,16 +168,7 @@ class Bare:
             features=result.features,
             parts=result.model.as_parts(),
         )
-        scored = rows.with_columns(
-            as_of_date=pl.lit(result.as_of_date), model_run_id=pl.lit(run.model_run_id)
-        )
-        with self.connect() as connection:
-            this_run, today = (
-                {"model_run_id": run.model_run_id},
-                {"as_of_date": result.as_of_date},
-            )
-            replace_rows(connection, MODEL_RUNS, pl.DataFrame([run.as_row()]), this_run)
-            replace_rows(connection, table, scored, today)
+        return run
 
     def _name_segments(self) -> None:
         from segments.history import History, advance
@@ -203,7 +219,7 @@ class Bare:
                     customer_rfm=_on(connection, "marts.mart_customer_rfm", as_of),
                     cohort_retention=connection.sql("from marts.mart_cohort_retention").pl(),
                     cluster_assignments=_on(connection, "ml.cluster_assignments", as_of),
-                    model_runs=_on(connection, "ml.model_runs", as_of),
+                    model_runs=connection.sql("from ml.model_runs").pl(),
                     dim_segments=connection.sql("from segments.dim_segments").pl(),
                     segment_scorecard=connection.sql("from segments.segment_scorecard").pl(),
                     load_ledger=connection.sql("from quality.load_ledger").pl(),
@@ -216,6 +232,27 @@ class Bare:
             )
         self.settings.reports_dir.mkdir(parents=True, exist_ok=True)
         (self.settings.reports_dir / "segment_report.html").write_text(page, encoding="utf-8")
+
+
+def _runs_of(connection: duckdb.DuckDBPyConnection, model_name: str) -> pl.DataFrame:
+    return connection.sql(
+        "select * from ml.model_runs where model_name = $name", params={"name": model_name}
+    ).pl()
+
+
+def _publish(
+    connection: duckdb.DuckDBPyConnection,
+    table: Table,
+    result: Any,
+    runs: pl.DataFrame,
+    rows: pl.DataFrame,
+    run: "ModelRun",
+) -> None:
+    identified = rows.with_columns(
+        as_of_date=pl.lit(result.as_of_date), model_run_id=pl.lit(run.model_run_id)
+    )
+    replace_rows(connection, MODEL_RUNS, runs, {"model_name": run.model_name})
+    replace_rows(connection, table, identified, {"as_of_date": result.as_of_date})
 
 
 def replace_rows(

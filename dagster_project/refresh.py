@@ -120,7 +120,11 @@ def _made_with(instance: dg.DagsterInstance, key: dg.AssetKey) -> dict[str, str]
 
 def _is_open(instance: dg.DagsterInstance, check: dg.AssetCheckKey) -> bool:
     record = instance.get_latest_asset_check_evaluation_record(check)
-    return record is not None and record.status.value != "SUCCEEDED"
+    if record is None or record.status.value == "SUCCEEDED":
+        return False
+    # A warning tells people something; making the table again would tell them the same.
+    judged = record.event.dagster_event.event_specific_data if record.event else None
+    return getattr(judged, "severity", None) != dg.AssetCheckSeverity.WARN
 
 
 def _is_stale(node: BaseAssetNode, made: dict[dg.AssetKey, dict[str, str]]) -> bool:

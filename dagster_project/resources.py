@@ -116,13 +116,17 @@ class Warehouse(dg.ConfigurableResource):
             time.sleep(1)
 
     def ensure_tables(self) -> None:
-        """Make the tables that Python writes, empty where they are not there yet."""
+        """Make the tables that Python writes, and the columns that a newer version added."""
         with self.connect() as connection:
             for table in PYTHON_TABLES:
                 connection.execute(f"create schema if not exists {table.schema}")
                 connection.execute(table.ddl())
                 connection.execute(f"comment on table {table.qualified} is '{table.grain}'")
                 for column in table.columns:
+                    connection.execute(
+                        f"alter table {table.qualified} add column if not exists "
+                        f'"{column.name}" {column.type}'
+                    )
                     text = column.description.replace("'", "''")
                     connection.execute(
                         f"comment on column {table.qualified}.\"{column.name}\" is '{text}'"

@@ -56,6 +56,10 @@ MODEL_RUNS = Table(
         Column("parameters", "json", "Settings of the fit, seeds included."),
         Column("metrics", "json", "Evidence: candidates, holdout figures, baselines."),
         Column("artifact_path", "varchar", "Model file, relative to the state folder."),
+        Column("is_champion", "boolean", "Whether its scores are the published ones."),
+        Column("is_pinned", "boolean", "Whether a person put it back, to stay until let go."),
+        Column("decision", "varchar", "Why it took over from the champion before, or did not."),
+        Column("followed_run_id", "varchar", "The champion that it took over from."),
     ),
 )
 CLUSTER_ASSIGNMENTS = Table(
@@ -83,6 +87,10 @@ CHURN_SCORES = Table(
         _AS_OF,
         _RUN,
         Column("churn_score", "double", "Probability of no purchase in the next 28 days."),
+        Column("repurchase_score", "double", "Probability of a purchase in the next 28 days."),
+        Column("reason_1", "varchar", "What moves the score most, in words, and which way."),
+        Column("reason_2", "varchar", "What moves it next."),
+        Column("reason_3", "varchar", "What moves it third."),
     ),
 )
 DIM_SEGMENTS = Table(

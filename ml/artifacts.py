@@ -44,9 +44,16 @@ def save(path: Path, *, kind: str, features: Sequence[str], parts: Mapping[str, 
 
 
 def load(path: Path, *, kind: str, features: Sequence[str]) -> dict[str, Any]:
-    """Return the parts of a model of this kind, if it was trained on exactly these features."""
+    """Return the parts of a model of this kind, if it was trained on exactly these features.
+
+    Raises:
+        ModelRefused: the file is gone, is no such model, or was trained on other features.
+
+    """
     import skops.io
 
+    if not path.exists():
+        raise UnreadableArtifact(f"{path.name} is not there any more")
     try:
         unknown = skops.io.get_untrusted_types(file=path)
     except (zipfile.BadZipFile, KeyError, ValueError) as error:

@@ -1,38 +1,67 @@
-"""Churn: the probability that a customer buys nothing in the next 28 days.
+"""Churn: the probability that a customer buys nothing in the period that the labels look ahead.
 
-Here belong the split by time, the model, its calibration and its judgement beside the recency-only
-baseline. Features and labels are made in dbt (`marts.mart_customer_features`,
-`marts.mart_churn_labels`); this module only rescales them.
+Here belong the split by time, fitting, calibration and the judgement beside the baselines; the
+chance of a repurchase is one minus the score. Features and labels are made in dbt
+(`marts.mart_customer_features`, `marts.mart_churn_labels`); what an empty value means is written in
+`features.yml` (`ml.feature_policy`).
 
-A snapshot may train a model judged at a holdout only if its label window has ended by the holdout's
-`as_of_date`: otherwise the label already tells part of what is to be predicted.
+A snapshot may train a model judged at a cut-off only if its label window has ended by that day:
+otherwise the label already tells part of what is to be predicted. So cut-offs form a chain: the one
+before a cut-off is the latest snapshot whose labels were complete on its day. On those the model is
+calibrated, by what models that stood there said: as far from their training as the scores to be
+published are from theirs.
 """
 
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import numpy as np
 import polars as pl
-import polars.selectors as cs
 
-from ml.errors import (
-    BadFeature,
-    CustomersAlike,
-    LeakedLabel,
-    NotEnoughHistory,
-    OneClassLabel,
-    RepeatedCustomer,
+from ml.churn_model import CHUNK_ROWS, ChurnModel
+from ml.churn_segments import CUT_OFFS, Segmentation, Trial, proven
+from ml.churn_training import (
+    KEY,
+    ChurnSettings,
+    Method,
+    Said,
+    Standing,
+    chain_before,
+    one_class_message,
+    outcome_of,
+    rarest,
+    refuse_leaks,
+    split_by_time,
+)
+from ml.errors import BadFeature, LeakedLabel, NotEnoughHistory, OneClassLabel, RepeatedCustomer
+from ml.explanation import explain
+from ml.feature_matrix import feature_matrix
+from ml.feature_policy import FeaturePolicy, filled
+from ml.judgement import (
+    MEASURES,
+    CutOff,
+    Figure,
+    Judgement,
+    calibration_table,
+    judge_cut_offs,
+    lift_table,
 )
 from ml.model_runs import as_figures
 from ml.threads import one_thread
+from ml.trained_on import digest_of
 
-BASELINE_FEATURE = "recency_days"
-KEY = ("customer_id", "as_of_date")
+# What is always judged beside the model, each by a logistic of its own.
+BASELINES: dict[str, tuple[str, ...]] = {
+    "recency_only": ("recency_days",),
+    "rfm_logistic": ("recency_days", "order_count_365d", "spend_amount_365d"),
+}
 
+# A window of 28 days, not of 30 as well: it spans whole weeks. What a company does not measure
+# never varies, and is left out by itself.
 FEATURES: tuple[str, ...] = (
     "recency_days",
     "tenure_days",
@@ -60,96 +89,39 @@ FEATURES: tuple[str, ...] = (
     "mean_gap_days",
     "gap_deviation_days",
     "recency_over_mean_gap",
+    "order_count_season_28d",
     "store_count_90d",
     "weekend_share_90d",
+    "remote_share_365d",
     "coupon_redemption_count_90d",
     "campaign_contact_count_90d",
+    "last_session_days",
+    "session_count_7d",
+    "session_count_30d",
+    "session_count_prior_30d",
+    "session_count_90d",
+    "view_without_order_count_30d",
+    "abandoned_cart_count_30d",
+    "dwell_seconds_per_session_90d",
+    "funnel_depth_30d",
+    "app_session_share_365d",
+    "message_count_90d",
+    "open_share_90d",
+    "click_share_90d",
+    "last_open_days",
+    "nps_score_365d",
 )
-
-# What an empty value means and what stands in for it: another column of the same row, or a number.
-# The order counts (the second rule reads what the first has filled). An empty value in any other
-# column, and NaN or infinity in any column, is refused.
-MISSING_POLICY: dict[str, tuple[str | float, str]] = {
-    "mean_gap_days": (
-        "tenure_days",
-        "one day of purchase has no gap; the gap is at least the time since then",
-    ),
-    "gap_deviation_days": (
-        "mean_gap_days",
-        "fewer than two gaps; purchases at random vary by as much as their mean gap",
-    ),
-    "recency_over_mean_gap": (1.0, "no gap; recency over the time since the only purchase is 1"),
-    "average_order_amount": (0.0, "nothing bought in the window"),
-    "discount_share_90d": (0.0, "nothing bought in the window"),
-    "weekend_share_90d": (0.0, "nothing bought in the window"),
-}
-
-
-@dataclass(frozen=True)
-class ChurnSettings:
-    """What may be tuned; recorded as the parameters of the run."""
-
-    seed: int = 20170101
-    inverse_penalty: float = 0.1
-    boosting_rounds: int = 150
-    boosting_learning_rate: float = 0.05
-    boosting_leaves: int = 8
-    boosting_leaf_customers: int = 100
-    boosting_feature_share: float = 0.3
-    boosting_penalty: float = 5.0
-    calibration_folds: int = 3
-    least_customers: int = 50
-    least_outcomes: int = 10
-    most_training_rows: int = 200_000
-    scoring_chunk_rows: int = 200_000
-
-
-@dataclass(frozen=True)
-class ChurnModel:
-    """A fitted model: two learners averaged, and a calibration line over the log odds."""
-
-    features: tuple[str, ...]
-    used_features: tuple[str, ...]
-    logistic: Any
-    boosting: Any
-    calibration_slope: float
-    calibration_intercept: float
-    trained_until: str
-
-    def score(self, frame: pl.DataFrame, chunk_rows: int = 200_000) -> np.ndarray:
-        """Return the churn score of every row of `frame`, in its order and in bounded memory."""
-        chunks = [
-            self._score(_matrix(chunk, self.used_features))
-            for chunk in frame.iter_slices(chunk_rows)
-        ]
-        return np.concatenate(chunks) if chunks else np.empty(0)
-
-    def _score(self, matrix: np.ndarray) -> np.ndarray:
-        with one_thread():
-            odds = _log_odds(_averaged(self.logistic, self.boosting, matrix))
-        return 1 / (1 + np.exp(-(self.calibration_slope * odds + self.calibration_intercept)))
-
-    def as_parts(self) -> dict[str, Any]:
-        """Return what `ml.artifacts.save` stores."""
-        return {
-            "used_features": list(self.used_features),
-            "logistic": self.logistic,
-            "boosting": self.boosting,
-            "calibration_slope": self.calibration_slope,
-            "calibration_intercept": self.calibration_intercept,
-            "trained_until": self.trained_until,
-        }
-
-    @classmethod
-    def from_parts(cls, features: Sequence[str], parts: dict[str, Any]) -> ChurnModel:
-        """Rebuild the model from what `ml.artifacts.load` returns."""
-        values = {**parts, "used_features": tuple(parts["used_features"])}
-        return cls(features=tuple(features), **values)
 
 
 @dataclass(frozen=True)
 class ChurnResult:
-    """Scores of the newest snapshot, the model behind them, and how its method was judged."""
+    """Scores of the newest snapshot, the model behind them, and how its method was judged.
+
+    `scores` has a row per customer: churn_score, repurchase_score and reason_1 to reason_3.
+    `importance` has a row per feature. `holdout` is the snapshot that was judged, with its labels
+    and the scores of the judged model: a champion is compared on the same one, and fairness is
+    looked at there.
+    """
 
     as_of_date: dt.date
     holdout_date: dt.date
@@ -157,6 +129,8 @@ class ChurnResult:
     model: ChurnModel
     lift: pl.DataFrame
     calibration: pl.DataFrame
+    importance: pl.DataFrame
+    holdout: pl.DataFrame
     features: tuple[str, ...]
     parameters: dict[str, Any]
     metrics: dict[str, Any]
@@ -166,330 +140,283 @@ def train_and_score(
     features: pl.DataFrame,
     labels: pl.DataFrame,
     *,
+    policies: Mapping[str, FeaturePolicy],
     feature_names: Sequence[str] = FEATURES,
     settings: ChurnSettings | None = None,
 ) -> ChurnResult:
-    """Judge the method on the latest labelled snapshot, refit on all of them, score the newest.
+    """Judge the method at the latest cut-offs, refit on all labels, score the newest snapshot.
 
     `features` holds all snapshots, `labels` those whose label window is complete. The published
-    scores come from the refitted model; the metrics from the one that never saw the holdout.
+    scores come from the refitted model; the metrics from those that never saw their cut-off.
     """
-    settings = settings or ChurnSettings()
-    names = tuple(feature_names)
-    _require_columns(features, (*KEY, *names), "features")
-    _require_columns(labels, (*KEY, "label_until_date", "is_churned"), "labels")
-    features = _one_row_per_key(features, "features")
-    labels = _one_row_per_key(labels, "labels")
-    if features.is_empty():
-        raise NotEnoughHistory(
-            f"not enough history: 0 customers, {settings.least_customers} needed"
-        )
-    as_of_date = features["as_of_date"].max()
-    labelled = features.join(labels, on=list(KEY), how="inner", validate="1:1").sort(KEY)
-    _refuse_unfinished_labels(labelled, as_of_date)
-    _check_values(features, names)
+    method = Method(tuple(feature_names), policies, settings or ChurnSettings())
+    settings = method.settings
+    features, labelled, as_of_date = _checked(features, labels, method)
+    trial = _try_out(labelled, method)
+    _, judged_mean = judgement = judge_cut_offs(trial.cut_offs, seed=settings.seed)
+    latest, holdout = judgement[0][0], trial.holdout
+    score = trial.cut_offs[0].scores["model"]
+    outcome = trial.cut_offs[0].outcome
 
-    holdout_date, train, holdout, overlapping = split_by_time(labelled)
-    judged = fit(train, known_until=holdout_date, feature_names=names, settings=settings)
-    baseline = _fit_recency_only(train)
-    outcome = _outcome(holdout)
-    if outcome.min() == outcome.max():
-        raise OneClassLabel(_one_class_message(outcome, f"the holdout of {holdout_date}"))
-    score = judged.score(holdout, settings.scoring_chunk_rows)
-    baseline_score = baseline.predict_proba(_matrix(holdout, (BASELINE_FEATURE,)))[:, 1]
-    lift = lift_table(outcome, score)
-    calibration = calibration_table(outcome, score)
-
-    # The published model carries the calibration line that was judged: it is a property of the
-    # method, and estimating it again would cost as many fits as all the rest.
-    published = fit(
-        labelled,
-        known_until=as_of_date,
-        feature_names=names,
-        settings=settings,
-        line=(judged.calibration_slope, judged.calibration_intercept),
+    training = method.sampled(labelled)
+    # No model has seen the snapshot that it speaks of, the judged one of the holdout included.
+    line = method.line(training, trial.said)
+    seen = (training, trial.train, *(one.customers.to_frame() for one in trial.cut_offs))
+    published = replace(
+        method.model(training, line, trial.judged.segmentation, trial.kept),
+        trained_on=digest_of(
+            pl.concat([frame["customer_id"] for frame in seen]).unique().to_list()
+        ),
+        twin=trial.judged,
     )
     newest = features.filter(pl.col("as_of_date") == as_of_date)
-    scores = newest.select(
-        "customer_id",
-        churn_score=pl.Series(published.score(newest, settings.scoring_chunk_rows)).round(6),
-    )
+    scores, importance = score_customers(published, newest, settings.scoring_chunk_rows)
     return ChurnResult(
         as_of_date=as_of_date,
-        holdout_date=holdout_date,
+        holdout_date=trial.days[0],
         scores=scores,
         model=published,
-        lift=lift,
-        calibration=calibration,
-        features=names,
+        lift=lift_table(outcome, score),
+        calibration=calibration_table(outcome, score),
+        importance=importance,
+        holdout=holdout.with_columns(churn_score=pl.Series(score)),
+        features=method.names,
         parameters=as_figures(
             asdict(settings)
             | {
                 "missing": {
-                    name: list(MISSING_POLICY[name]) for name in names if name in MISSING_POLICY
+                    name: [policies[name].stand_in, policies[name].because]
+                    for name in method.names
+                    if policies[name].missing == "filled"
                 },
-                "training": "snapshots whose label window ends on or before the holdout",
+                "training": "snapshots whose label window ends on or before the cut-off",
             }
         ),
         metrics=as_figures(
             {
-                "holdout_date": holdout_date,
-                "horizon_days": (holdout["label_until_date"].max() - holdout_date).days,
+                "holdout_date": trial.days[0],
+                "horizon_days": (holdout["label_until_date"].max() - trial.days[0]).days,
                 "customer_count": holdout.height,
                 "base_rate": outcome.mean(),
-                "model": judge(outcome, score),
-                "recency_only": judge(outcome, baseline_score),
-                "lift": lift.to_dicts(),
-                "calibration": calibration.to_dicts(),
-                "training_row_count": train.height,
-                "training_snapshots": train["as_of_date"].unique().sort().to_list(),
-                "overlapping_row_count": overlapping,
-                "unused_features": [n for n in names if n not in judged.used_features],
-                "published_training_row_count": labelled.height,
+                **_values(latest),
+                **_with_intervals(latest),
+                "cut_offs": [
+                    {"as_of_date": day, "base_rate": one.outcome.mean()} | _with_intervals(figures)
+                    for day, one, figures in zip(
+                        trial.days, trial.cut_offs, judgement[0], strict=True
+                    )
+                ],
+                "mean_of_cut_offs": _with_intervals(judged_mean),
+                "segment_models": trial.segment_evidence,
+                "calibration_line": line,
+                "lift": lift_table(outcome, score).to_dicts(),
+                "calibration": calibration_table(outcome, score).to_dicts(),
+                "importance": importance.to_dicts(),
+                "training_row_count": trial.train.height,
+                "training_snapshots": trial.train["as_of_date"].unique().sort().to_list(),
+                "overlapping_row_count": trial.overlapping,
+                "unused_features": trial.judged.unused_features,
+                "published_training_row_count": training.height,
+                "published_training_customer_count": training["customer_id"].n_unique(),
                 "published_mean_score": scores["churn_score"].mean(),
             }
         ),
     )
 
 
-def split_by_time(
-    labelled: pl.DataFrame, holdout_date: dt.date | None = None
-) -> tuple[dt.date, pl.DataFrame, pl.DataFrame, int]:
-    """Split into (holdout date, training rows, holdout rows, number of rows that fit neither).
+def score_customers(
+    model: ChurnModel, newest: pl.DataFrame, chunk_rows: int = CHUNK_ROWS
+) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """Return the scores of `newest`, one snapshot, with reasons, and the importance of features.
 
-    The holdout is the latest labelled snapshot unless another is named. Earlier snapshots whose
-    label window reaches past it are left out: they are what makes a churn model look too good.
+    `model` may be one of an earlier day: a champion that stays scores today's customers.
     """
-    if labelled.is_empty():
-        raise NotEnoughHistory("not enough history: no snapshot has a complete label yet")
-    holdout_date = holdout_date or labelled["as_of_date"].max()
-    holdout = labelled.filter(pl.col("as_of_date") == holdout_date)
-    train = labelled.filter(pl.col("label_until_date") <= holdout_date)
-    overlapping = labelled.filter(
-        (pl.col("label_until_date") > holdout_date) & (pl.col("as_of_date") < holdout_date)
-    ).height
-    if train.is_empty() or holdout.is_empty():
-        snapshots = labelled["as_of_date"].n_unique()
-        raise NotEnoughHistory(
-            f"not enough history: {snapshots} labelled snapshot(s) up to {holdout_date}, but none "
-            "whose label window ends before it; at least two are needed, to train and to judge"
-        )
-    return holdout_date, train, holdout, overlapping
+    score = pl.Series(model.score(newest, chunk_rows)).round(6)
+    reasons, importance = explain(model, newest)
+    scores = newest.select(
+        "customer_id", churn_score=score, repurchase_score=(1 - score).round(6)
+    ).hstack(reasons)
+    return scores, importance
 
 
 def fit(
     train: pl.DataFrame,
     *,
     known_until: dt.date,
+    policies: Mapping[str, FeaturePolicy],
     feature_names: Sequence[str] = FEATURES,
     settings: ChurnSettings | None = None,
     line: tuple[float, float] | None = None,
 ) -> ChurnModel:
     """Fit the averaged, calibrated model on labelled snapshots known by `known_until`.
 
-    `line` is a calibration (slope, intercept) already known; without one it is cross-fitted.
+    `line` is a calibration (slope, intercept) already known; without one it is found on the latest
+    snapshot of `train` with a model that stood there, or by folds of customers if none could.
     """
-    settings = settings or ChurnSettings()
-    names = tuple(feature_names)
-    leaked = train.filter(pl.col("label_until_date") > known_until)
-    if leaked.height:
-        raise LeakedLabel(
-            f"{leaked.height} training row(s) have labels up to {leaked['label_until_date'].max()}"
-            f", after {known_until}: the model would learn what it is asked to predict"
-        )
-    customers = train["customer_id"].n_unique()
-    if customers < settings.least_customers:
-        raise NotEnoughHistory(
-            f"not enough history: {customers} customers, {settings.least_customers} needed to "
-            "train a churn model"
-        )
-    train = _sampled(train.sort(KEY), settings)
-    outcome = _outcome(train)
+    method = Method(tuple(feature_names), policies, settings or ChurnSettings())
+    refuse_leaks(train, known_until)
+    pair = method.pair(method.sampled(train))
+    if line is None:
+        line = method.line(train, [before.said for before in chain_before(train, train, method)])
+    return method.model(method.sampled(train), line, pair=pair)
+
+
+@dataclass(frozen=True)
+class _Trial:
+    """The method at its cut-offs, the latest first, and what was decided before that one.
+
+    `said` is what its models said of the latest snapshots, to calibrate the one to be published.
+    """
+
+    days: list[dt.date]
+    cut_offs: list[CutOff]
+    train: pl.DataFrame
+    holdout: pl.DataFrame
+    overlapping: int
+    judged: ChurnModel
+    said: list[Said]
+    kept: list[int]
+    segment_evidence: list[dict[str, Any]]
+
+
+def _try_out(labelled: pl.DataFrame, method: Method) -> _Trial:
+    settings = method.settings
+    day, train, holdout, overlapping = split_by_time(labelled)
+    train, holdout = method.sampled(train), method.sampled(holdout)
+    pair = method.pair(train)
+    outcome = outcome_of(holdout)
     if outcome.min() == outcome.max():
-        raise OneClassLabel(_one_class_message(outcome, "the training snapshots"))
-    rarest = int(min(outcome.sum(), len(outcome) - outcome.sum()))
-    if rarest < settings.least_outcomes:
-        raise NotEnoughHistory(
-            f"not enough history: only {rarest} row(s) of the rarer outcome, "
-            f"{settings.least_outcomes} needed to train a churn model"
-        )
-    _check_values(train, names)
-    matrix = _matrix(train, names)
-    varies = np.ptp(matrix, axis=0) > 0
-    if not varies.any():
-        raise CustomersAlike(f"all {customers} customers are alike in every one of the features")
-    used = tuple(name for name, keep in zip(names, varies, strict=True) if keep)
-    matrix = np.ascontiguousarray(matrix[:, varies])
-    groups = train["customer_id"].rank("dense").to_numpy()
-    with one_thread():
-        slope, intercept = line or _calibration_line(matrix, outcome, groups, settings)
-        logistic, boosting = _fit_pair(matrix, outcome, settings)
-    return ChurnModel(
-        features=names,
-        used_features=used,
-        logistic=logistic,
-        boosting=boosting,
-        calibration_slope=slope,
-        calibration_intercept=intercept,
-        trained_until=str(train["label_until_date"].max()),
+        raise OneClassLabel(one_class_message(outcome, f"the holdout of {day}"))
+    chain = chain_before(labelled, train, method)
+    segmentation, kept, odds, evidence = _proven_segments(chain, method)
+    said = [standing.said for standing in chain]
+    if kept:
+        said[0] = (odds, chain[0].outcome)
+    line = method.line(train, said)
+    judged = method.model(train, line, segmentation, kept, pair)
+    raw = judged.raw_log_odds(holdout)
+    days = [day]
+    cut_offs = [_cut_off(train, holdout, outcome, _calibrated(raw, line), method)]
+    for number, standing in enumerate(chain[: settings.cut_offs - 1]):
+        if rarest(standing.outcome):
+            own = method.line(standing.train, [before.said for before in chain[number + 1 :]])
+            score = _calibrated(standing.odds, own)
+            days.append(standing.day)
+            cut_offs.append(
+                _cut_off(standing.train, standing.rows, standing.outcome, score, method)
+            )
+    said = [(raw, outcome), *said][: settings.cut_offs]
+    return _Trial(days, cut_offs, train, holdout, overlapping, judged, said, kept, evidence)
+
+
+def _calibrated(odds: np.ndarray, line: tuple[float, float]) -> np.ndarray:
+    return 1 / (1 + np.exp(-(line[0] * odds + line[1])))
+
+
+def _cut_off(
+    train: pl.DataFrame,
+    rows: pl.DataFrame,
+    outcome: np.ndarray,
+    score: np.ndarray,
+    method: Method,
+) -> CutOff:
+    from sklearn.linear_model import LogisticRegression
+
+    scores = {"model": score}
+    for name, columns in BASELINES.items():
+        with one_thread():
+            fitted = LogisticRegression(C=1e6, max_iter=1000).fit(
+                feature_matrix(train, columns, method.policies), outcome_of(train)
+            )
+            matrix = feature_matrix(rows, columns, method.policies)
+            scores[name] = fitted.predict_proba(matrix)[:, 1]
+    return CutOff(rows["customer_id"], outcome, scores)
+
+
+def _proven_segments(
+    chain: Sequence[Standing], method: Method
+) -> tuple[Segmentation | None, list[int], np.ndarray, list[dict[str, Any]]]:
+    """Try a pair of its own for each segment at the cut-offs before the latest.
+
+    Returns the segments, which of them are kept, the log odds with those at the first of these
+    cut-offs, and the evidence.
+    """
+    settings, tried = method.settings, chain[:CUT_OFFS]
+    if not tried or settings.segments < 2:
+        return None, [], np.empty(0), []
+    # Known at all of them.
+    oldest = tried[-1].train
+    segmentation = Segmentation.fit(
+        method.matrix(oldest), method.names, settings.segments, settings.seed
     )
+    if segmentation is None:
+        return None, [], np.empty(0), []
+    trials, odds = [], tried[0].odds.copy()
+    own_odds: dict[int, np.ndarray] = {}
+    for standing in tried:
+        rows = method.matrix(standing.rows)
+        segment = segmentation.of(rows, method.names)
+        pairs = method.specialists(standing.train, segmentation, range(settings.segments))
+        said = {
+            number: pair.log_odds(rows[segment == number], method.names)
+            for number, pair in pairs.items()
+        }
+        own_odds = own_odds or said
+        trials.append(
+            Trial(
+                standing.rows["customer_id"],
+                standing.outcome,
+                segment,
+                _calibrated(standing.odds, (1, 0)),
+                {number: _calibrated(one, (1, 0)) for number, one in said.items()},
+            )
+        )
+    kept, evidence = proven(trials, count=settings.segments, seed=settings.seed)
+    for number in kept:
+        odds[trials[0].segment == number] = own_odds[number]
+    return segmentation, kept, odds, evidence
 
 
-def judge(outcome: np.ndarray, score: np.ndarray) -> dict[str, float]:
-    """Return discrimination (ROC-AUC, PR-AUC) and accuracy of the probability (Brier)."""
-    from sklearn.metrics import average_precision_score, brier_score_loss, roc_auc_score
-
+def _values(judgement: Judgement) -> dict[str, dict[str, float]]:
     return {
-        "roc_auc": float(roc_auc_score(outcome, score)),
-        "pr_auc": float(average_precision_score(outcome, score)),
-        "brier": float(brier_score_loss(outcome, score)),
+        name: {measure: figures[measure].value for measure in MEASURES}
+        for name, figures in judgement.figures.items()
     }
 
 
-def lift_table(outcome: np.ndarray, score: np.ndarray) -> pl.DataFrame:
-    """Return one row per tenth of customers, the likeliest to churn first."""
-    place = pl.Series(-score).rank("ordinal").to_numpy() - 1
-    return (
-        pl.DataFrame({"decile": place * 10 // len(score) + 1, "y": outcome, "score": score})
-        .group_by("decile")
-        .agg(
-            customer_count=pl.len().cast(pl.Int64),
-            churned_count=pl.col("y").sum(),
-            churned_share=pl.col("y").mean(),
-            mean_churn_score=pl.col("score").mean(),
+def _with_intervals(judgement: Judgement) -> dict[str, Any]:
+    def plain(table: dict[str, dict[str, Figure]]) -> dict[str, dict[str, list[float]]]:
+        return {
+            name: {key: [one.value, one.low, one.high] for key, one in figures.items()}
+            for name, figures in table.items()
+        }
+
+    return {"intervals": plain(judgement.figures), "gain_over": plain(judgement.gains)}
+
+
+def _checked(
+    features: pl.DataFrame, labels: pl.DataFrame, method: Method
+) -> tuple[pl.DataFrame, pl.DataFrame, dt.date]:
+    """Return features, labelled rows and the newest day, or refuse the input by name."""
+    read = dict.fromkeys((*method.names, *(name for used in BASELINES.values() for name in used)))
+    _require_columns(features, (*KEY, *read), "features")
+    _require_columns(labels, (*KEY, "label_until_date", "is_churned"), "labels")
+    features = _one_row_per_key(features, "features")
+    labels = _one_row_per_key(labels, "labels")
+    if features.is_empty():
+        raise NotEnoughHistory(
+            f"not enough history: 0 customers, {method.settings.least_customers} needed"
         )
-        .sort("decile")
-        .with_columns(
-            pl.col("decile").cast(pl.Int64),
-            pl.col("churned_count").cast(pl.Int64),
-            lift=pl.col("churned_share") / outcome.mean(),
-            captured_share=pl.col("churned_count").cum_sum() / outcome.sum(),
-        )
-        .with_columns(cs.float().round(6))
-    )
-
-
-def calibration_table(outcome: np.ndarray, score: np.ndarray, bins: int = 10) -> pl.DataFrame:
-    """Return one row per band of score: what was said beside what happened."""
-    band = np.minimum((score * bins).astype(int), bins - 1)
-    return (
-        pl.DataFrame({"band": band, "y": outcome, "score": score})
-        .group_by("band")
-        .agg(
-            customer_count=pl.len().cast(pl.Int64),
-            mean_churn_score=pl.col("score").mean(),
-            churned_share=pl.col("y").mean(),
-        )
-        .sort("band")
-        .select(
-            score_from=pl.col("band") / bins,
-            score_to=(pl.col("band") + 1) / bins,
-            customer_count="customer_count",
-            mean_churn_score="mean_churn_score",
-            churned_share="churned_share",
-        )
-        .with_columns(cs.float().round(6))
-    )
-
-
-def _fit_pair(matrix: np.ndarray, outcome: np.ndarray, settings: ChurnSettings) -> tuple[Any, Any]:
-    from sklearn.ensemble import HistGradientBoostingClassifier
-    from sklearn.linear_model import LogisticRegression
-    from sklearn.pipeline import make_pipeline
-    from sklearn.preprocessing import StandardScaler
-
-    logistic = make_pipeline(
-        StandardScaler(), LogisticRegression(C=settings.inverse_penalty, max_iter=1000)
-    ).fit(matrix, outcome)
-    boosting = HistGradientBoostingClassifier(
-        max_iter=settings.boosting_rounds,
-        learning_rate=settings.boosting_learning_rate,
-        max_leaf_nodes=settings.boosting_leaves,
-        min_samples_leaf=settings.boosting_leaf_customers,
-        max_features=settings.boosting_feature_share,
-        l2_regularization=settings.boosting_penalty,
-        early_stopping=False,
-        random_state=settings.seed,
-    ).fit(matrix, outcome)
-    return logistic, boosting
-
-
-def _averaged(logistic: Any, boosting: Any, matrix: np.ndarray) -> np.ndarray:
-    return (logistic.predict_proba(matrix)[:, 1] + boosting.predict_proba(matrix)[:, 1]) / 2
-
-
-def _calibration_line(
-    matrix: np.ndarray, outcome: np.ndarray, groups: np.ndarray, settings: ChurnSettings
-) -> tuple[float, float]:
-    """Fit a line over the log odds of scores given by models that never saw that customer.
-
-    Cross-fitting by customer uses every training snapshot and nothing of the holdout; the same
-    customer's other snapshots would otherwise vouch for their own score.
-    """
-    from sklearn.linear_model import LogisticRegression
-
-    fold = np.random.default_rng(settings.seed).integers(
-        settings.calibration_folds, size=int(groups.max()) + 1
-    )[groups]
-    unseen = np.full(len(outcome), np.nan)
-    for number in range(settings.calibration_folds):
-        out = fold == number
-        if not out.any() or np.ptp(outcome[~out]) == 0:
-            continue
-        unseen[out] = _averaged(*_fit_pair(matrix[~out], outcome[~out], settings), matrix[out])
-    known = ~np.isnan(unseen)
-    odds = _log_odds(unseen[known]).reshape(-1, 1)
-    if np.ptp(outcome[known]) == 0 or np.ptp(odds) == 0:
-        return 1.0, 0.0
-    line = LogisticRegression(C=1e6).fit(odds, outcome[known])
-    slope = float(line.coef_[0, 0])
-    # A falling line would turn the ranking round: noise then, and better left uncalibrated.
-    return (slope, float(line.intercept_[0])) if slope > 0 else (1.0, 0.0)
-
-
-def _fit_recency_only(train: pl.DataFrame) -> Any:
-    from sklearn.linear_model import LogisticRegression
-
-    with one_thread():
-        return LogisticRegression(C=1e6).fit(_matrix(train, (BASELINE_FEATURE,)), _outcome(train))
-
-
-def _log_odds(probability: np.ndarray) -> np.ndarray:
-    clipped = np.clip(probability, 1e-6, 1 - 1e-6)
-    return np.log(clipped / (1 - clipped))
-
-
-def _matrix(frame: pl.DataFrame, names: Sequence[str]) -> np.ndarray:
-    """Fill by the policy, then log-scale; the sign is kept, as returns can outweigh purchases."""
-    _require_columns(frame, names, "features")
-    for name, (fill, _) in MISSING_POLICY.items():
-        if name in frame.columns:
-            if isinstance(fill, str):
-                _require_columns(frame, (fill,), "features")
-            value = pl.col(fill) if isinstance(fill, str) else pl.lit(fill)
-            frame = frame.with_columns(pl.col(name).cast(pl.Float64).fill_null(value))
-    values = frame.select(pl.col(name).cast(pl.Float64) for name in names).to_numpy()
-    if not np.isfinite(values).all():
-        _check_values(frame, names)
-        raise BadFeature("an empty value remains after the missing-value policy was applied")
-    return np.sign(values) * np.log1p(np.abs(values))
-
-
-def _check_values(frame: pl.DataFrame, names: Sequence[str]) -> None:
-    wrong = []
-    for name in names:
-        column = frame[name]
-        if not (column.dtype.is_numeric() or column.dtype == pl.Boolean):
-            wrong.append(f"{name} is {column.dtype}, not a number")
-            continue
-        empty = 0 if name in MISSING_POLICY else column.null_count()
-        unreal = int((~column.drop_nulls().cast(pl.Float64).is_finite()).sum())
-        if empty:
-            wrong.append(f"{name} is empty in {empty} row(s)")
-        if unreal:
-            wrong.append(f"{name} is NaN or infinite in {unreal} row(s)")
-    if wrong:
-        raise BadFeature("no policy covers these feature values: " + "; ".join(wrong))
+    filled(features, list(read), method.policies)
+    as_of_date = features["as_of_date"].max()
+    labelled = features.join(
+        labels.select(*KEY, "label_until_date", "is_churned"),
+        on=list(KEY),
+        how="inner",
+        validate="1:1",
+    ).sort(KEY)
+    _refuse_unfinished_labels(labelled, as_of_date)
+    return features, labelled, as_of_date
 
 
 def _require_columns(frame: pl.DataFrame, names: Sequence[str], what: str) -> None:
@@ -516,26 +443,3 @@ def _refuse_unfinished_labels(labelled: pl.DataFrame, as_of_date: dt.date) -> No
     backward = labelled.filter(pl.col("label_until_date") <= pl.col("as_of_date")).height
     if backward:
         raise LeakedLabel(f"{backward} label(s) end on or before the snapshot they belong to")
-
-
-def _sampled(train: pl.DataFrame, settings: ChurnSettings) -> pl.DataFrame:
-    """Bound the cost of fitting by whole customers, so that folds by customer stay clean."""
-    if train.height <= settings.most_training_rows:
-        return train
-    customers = train["customer_id"].unique().sort()
-    keep = int(len(customers) * settings.most_training_rows / train.height)
-    chosen = np.random.default_rng(settings.seed).permutation(len(customers))[:keep]
-    return train.join(
-        customers[np.sort(chosen)].to_frame(), on="customer_id", how="semi", maintain_order="left"
-    )
-
-
-def _outcome(frame: pl.DataFrame) -> np.ndarray:
-    if frame["is_churned"].null_count():
-        raise BadFeature(f"is_churned is empty in {frame['is_churned'].null_count()} row(s)")
-    return frame["is_churned"].cast(pl.Int8).to_numpy().astype(np.int64)
-
-
-def _one_class_message(outcome: np.ndarray, where: str) -> str:
-    what = "churned" if outcome.min() else "stayed"
-    return f"every one of the {len(outcome)} customers of {where} {what}: nothing to tell apart"

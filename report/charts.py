@@ -191,6 +191,31 @@ def churn_lift(deciles: pl.DataFrame, base_rate: float) -> dict[str, Any]:
     return _spec(alt.layer(bars, line, rim, figures, label), height=290)
 
 
+def reliability(bands: pl.DataFrame) -> dict[str, Any]:
+    """Draw the chance that was stated beside what happened.
+
+    One row per band of scores: mean_churn_score, churned_share, customer_count.
+    """
+    share = alt.Scale(domain=[0, 1], nice=False)
+    axis = {"format": "%", "tickCount": 4}
+    x = alt.X("mean_churn_score:Q", scale=share, axis=alt.Axis(title="Chance as stated", **axis))
+    y = alt.Y("churned_share:Q", scale=share, axis=alt.Axis(title="Stopped buying", **axis))
+    tooltip = [
+        alt.Tooltip("mean_churn_score:Q", title="Stated", format=".1%"),
+        alt.Tooltip("churned_share:Q", title="Stopped buying", format=".1%"),
+        alt.Tooltip("customer_count:Q", title="Customers", format=","),
+    ]
+    ends = pl.DataFrame({"mean_churn_score": [0.0, 1.0], "churned_share": [0.0, 1.0]})
+    perfect = alt.Chart(ends).mark_line(stroke=CONTRAST, strokeWidth=2, strokeDash=[6, 4])
+    base = alt.Chart(bands).encode(x=x, y=y)
+    line = base.mark_line(stroke=ACCENT, strokeWidth=2, opacity=0.55)
+    points = base.mark_circle(fill=ACCENT, stroke=SURFACE, strokeWidth=1.5, opacity=1).encode(
+        size=alt.Size("customer_count:Q", scale=alt.Scale(range=[40, 420]), legend=None),
+        tooltip=tooltip,
+    )
+    return _spec(alt.layer(perfect.encode(x=x, y=y), line, points), height=290)
+
+
 def _spec(chart: alt.LayerChart, height: int) -> dict[str, Any]:
     spec = (
         chart.properties(

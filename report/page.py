@@ -25,6 +25,20 @@ COHORTS_SHOWN = 18
 _SEED = 20
 _WORTH_A_SENTENCE = 0.005  # of the customers
 _HIGH_RISK = 2.0  # times the average customer's chance
+_SUBJECTS_SHOWN = 6
+_SUBJECTS = {
+    "rhythm": "When they last bought, for their own rhythm",
+    "orders": "How often they order",
+    "spend": "How much they spend",
+    "tenure": "How long they have been a customer",
+    "variety": "What is in their baskets",
+    "offers": "Discounts, coupons and campaigns",
+    "returns": "What they bring back",
+    "places": "Where and when they buy",
+    "visits": "Visits to web and app",
+    "messages": "Messages they open",
+    "survey": "What they say in surveys",
+}
 _SYMBOLS = {"USD": "$", "EUR": "€", "GBP": "£", "JPY": "¥", "KRW": "₩", "CNY": "CN¥", "INR": "₹"}
 _KINDS = (
     (("rule", "hybrid", "model_rule"), "Groups for campaigns", "Chosen by a rule you can read."),
@@ -48,7 +62,7 @@ class ReportData:
     - customer_rfm (marts.mart_customer_rfm): one row per customer, of as_of_date.
     - cohort_retention (marts.mart_cohort_retention): one row per cohort_month and months_since.
     - cluster_assignments (ml.cluster_assignments): one row per customer, of as_of_date.
-    - model_runs (ml.model_runs): one row per model, of as_of_date; `metrics` as JSON text.
+    - model_runs (ml.model_runs): one row per trained model; `metrics` as JSON text.
     - dim_segments, segment_scorecard (segments.*): one row per segment.
     - load_ledger (quality.load_ledger): one row per file content and entity.
     - gate_results (quality.gate_results): one row per rule checked; of a rule that was checked
@@ -73,13 +87,19 @@ class ReportData:
 
 @dataclass(frozen=True)
 class ChurnQuality:
-    """How well the churn model did on the holdout; `deciles` is one row per tenth by score."""
+    """How well the serving churn model did on the holdout.
+
+    `deciles` has a row per tenth by score, `bands` one per tenth of the scale of scores, `subjects`
+    one per subject that moves scores, the most important first.
+    """
 
     holdout_date: str
     base_rate: float
     model: dict[str, float]
     baseline: dict[str, float]
     deciles: pl.DataFrame
+    bands: pl.DataFrame
+    subjects: pl.DataFrame
 
     @property
     def first_tenth_share(self) -> float:
@@ -119,22 +139,23 @@ def render(data: ReportData) -> str:
 
 
 def churn_quality(model_runs: pl.DataFrame) -> ChurnQuality | None:
-    """Read the churn model's metrics; the one place that knows how they are spelt."""
-    runs = model_runs.filter(pl.col("model_name").str.contains("churn"))
+    """Read the metrics of the churn model that serves; the one place that knows their names."""
+    runs = model_runs.filter((pl.col("model_name") == "churn_scores") & pl.col("is_champion"))
     if runs.is_empty():
         return None
-    metrics = json.loads(runs.sort("as_of_date")["metrics"][-1])
-    lift = metrics.get("lift") or []
-    if not lift:
-        return None
-    deciles = pl.DataFrame(lift).select("decile", "customer_count", "churned_count").sort("decile")
-    deciles = deciles.with_columns(churned_share=pl.col("churned_count") / pl.col("customer_count"))
+    metrics = json.loads(runs["metrics"][0])
+    deciles = pl.DataFrame(metrics["lift"]).sort("decile")
     return ChurnQuality(
-        holdout_date=str(metrics.get("holdout_date") or metrics.get("holdout_as_of_date") or ""),
+        holdout_date=metrics["holdout_date"],
         base_rate=metrics["base_rate"],
-        model=metrics.get("model") or {},
-        baseline=metrics.get("recency_only") or metrics.get("baseline") or {},
-        deciles=deciles,
+        model=metrics["model"],
+        baseline=metrics["recency_only"],
+        deciles=deciles.select("decile", "customer_count", "churned_count", "churned_share"),
+        bands=pl.DataFrame(metrics["calibration"]).sort("score_from"),
+        subjects=pl.DataFrame(metrics["importance"])
+        .group_by("subject")
+        .agg(pl.col("share").sum().round(4))
+        .sort("share", "subject", descending=[True, False]),
     )
 
 
@@ -433,18 +454,16 @@ def _churn(churn: ChurnQuality | None, specs: dict[str, dict[str, Any]]) -> dict
     specs["lift"] = charts.churn_lift(
         churn.deciles.with_columns(pl.col("churned_share").round(4)), round(churn.base_rate, 4)
     )
+    columns = ["mean_churn_score", "churned_share", "customer_count"]
+    specs["reliability"] = charts.reliability(churn.bands.select(columns))
     measures = (
         ("roc_auc", "ROC-AUC", "Ranks a customer who stops above one who stays; 0.5 is a guess."),
         ("pr_auc", "PR-AUC", "How pure the top of the list is; the average rate is a guess."),
         ("brier", "Brier score", "Error of the stated chance; lower is better."),
     )
-    try:
-        holdout = _day(date.fromisoformat(churn.holdout_date))
-    except ValueError:
-        holdout = churn.holdout_date
     pairs = churn.model.get("roc_auc")
     return {
-        "holdout": holdout,
+        "holdout": _day(date.fromisoformat(churn.holdout_date)),
         "first_tenth": share(churn.first_tenth_share),
         "base_rate": share(churn.base_rate),
         "pairs": None if pairs is None else f"{100 * pairs:.0f}",
@@ -459,6 +478,11 @@ def _churn(churn: ChurnQuality | None, specs: dict[str, dict[str, Any]]) -> dict
             if key in churn.model
         ],
         "deciles": churn.deciles.to_dicts(),
+        "bands": churn.bands.to_dicts(),
+        "subjects": [
+            {"name": _SUBJECTS.get(row["subject"], row["subject"]), "share": row["share"]}
+            for row in churn.subjects.head(_SUBJECTS_SHOWN).iter_rows(named=True)
+        ],
     }
 
 

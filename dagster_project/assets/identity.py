@@ -13,10 +13,11 @@ from typing import TYPE_CHECKING
 import dagster as dg
 import polars as pl
 
+from dagster_project.assets.model_runs import in_service
 from dagster_project.assets.specs import table_metadata, table_spec, version_of
 from dagster_project.resources import Warehouse, Write, write_text
 from dagster_project.settings import Settings
-from dagster_project.tables import MATCH_SCORES, MODEL_RUNS
+from dagster_project.tables import MATCH_SCORES
 from dagster_project.why import explain
 from landing import golden
 from landing.declarations import Declarations
@@ -232,9 +233,7 @@ def _record(warehouse: Warehouse, model: "MatchingModel", trained: str, settings
         metrics={"match_share": model.match_share, "trained_on": model.trained_on},
         artifact_path=str((settings.matching_dir / PARAMETERS).relative_to(settings.home)),
     )
-    warehouse.write(
-        Write(MODEL_RUNS, pl.DataFrame([run.as_row()]), matching={"model_run_id": trained})
-    )
+    warehouse.write(in_service(warehouse, run, "trained on demand, then kept"))
 
 
 def person_tables(settings: Settings, declarations: Declarations) -> list["PersonTable"]:

@@ -12,8 +12,9 @@ from dagster_project.resources import Warehouse, write_text
 from dagster_project.settings import Settings
 from landing.declarations import Declarations
 
-TODAY = ("marts.mart_customer_rfm", "ml.cluster_assignments", "ml.model_runs")
+TODAY = ("marts.mart_customer_rfm", "ml.cluster_assignments")
 WHOLE = (
+    "ml.model_runs",
     "marts.mart_cohort_retention",
     "segments.dim_segments",
     "segments.segment_scorecard",

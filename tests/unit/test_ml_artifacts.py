@@ -5,11 +5,11 @@ from fractions import Fraction
 
 import pytest
 import skops.io
-from test_ml_churn import QUICK, simulated
+from test_ml_churn import QUICK, simulated, train_and_score
 from test_ml_clustering import planted
 
 from ml import artifacts
-from ml.churn import FEATURES, ChurnModel, train_and_score
+from ml.churn import FEATURES, ChurnModel
 from ml.clustering import ClusterModel, cluster_customers
 from ml.errors import FeatureListChanged, UnreadableArtifact
 

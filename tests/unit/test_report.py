@@ -2,7 +2,7 @@
 
 import json
 import re
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from decimal import Decimal
 from html.parser import HTMLParser
 
@@ -37,7 +37,12 @@ SCHEMAS = {
         "map_x": pl.Float64,
         "map_y": pl.Float64,
     },
-    "model_runs": {"model_name": pl.String, "as_of_date": pl.Date, "metrics": pl.String},
+    "model_runs": {
+        "model_name": pl.String,
+        "as_of_date": pl.Date,
+        "metrics": pl.String,
+        "is_champion": pl.Boolean,
+    },
     "dim_segments": {
         "segment_id": pl.String,
         "segment_name": pl.String,
@@ -81,8 +86,22 @@ METRICS = {
     "model": {"roc_auc": 0.88, "pr_auc": 0.62, "brier": 0.09},
     "recency_only": {"roc_auc": 0.812},
     "lift": [
-        {"decile": d, "customer_count": 10, "churned_count": n, "captured_share": 0.0}
+        {"decile": d, "customer_count": 10, "churned_count": n, "churned_share": n / 10}
         for d, n in enumerate([9, 4, 2, 1, 1, 1, 1, 0, 0, 0], start=1)
+    ],
+    "calibration": [
+        {
+            "score_from": 0.1 * band,
+            "mean_churn_score": 0.1 * band + 0.05,
+            "churned_share": 0.1 * band,
+            "customer_count": 10,
+        }
+        for band in range(10)
+    ],
+    "importance": [
+        {"feature": "recency_days", "subject": "rhythm", "share": 0.4},
+        {"feature": "mean_gap_days", "subject": "rhythm", "share": 0.35},
+        {"feature": "order_count_90d", "subject": "orders", "share": 0.25},
     ],
 }
 ROWS = {
@@ -94,7 +113,11 @@ ROWS = {
         (date(2017, 11, 1), 1, 20, 10, 0.5),
     ],
     "cluster_assignments": [(f"secret-{n}", HOSTILE, n * 0.5, n * -0.25) for n in range(20)],
-    "model_runs": [("churn", TODAY, json.dumps(METRICS)), ("clusters", TODAY, "{}")],
+    "model_runs": [
+        ("churn_scores", TODAY - timedelta(28), json.dumps(METRICS), True),
+        ("churn_scores", TODAY, json.dumps(METRICS | {"base_rate": 0.99}), False),
+        ("cluster_assignments", TODAY, "{}", True),
+    ],
     "dim_segments": [
         ("rfm_at_risk", "At risk!", "Act.", "rfm", "rfm_segment = 'at risk'", 2),
         ("leaving", "Leaving", "Call.", "hybrid", "churn_score > 0.3 and frequency > 1", 1),
@@ -195,7 +218,7 @@ def test_no_customer_is_named(html):
 
 def test_every_chart_has_its_place_and_a_name_stays_data(html):
     page = Page(html)
-    drawn = {"sizes-rule", "sizes-rfm", "sizes-model", "cohorts", "clusters", "lift"}
+    drawn = {"sizes-rule", "sizes-rfm", "sizes-model", "cohorts", "clusters", "lift", "reliability"}
     assert set(page.specs) == drawn
     assert {f"chart-{name}" for name in drawn} <= set(page.ids)
     assert HOSTILE in page.text
@@ -224,15 +247,12 @@ def test_a_first_day_with_nothing_still_gives_a_page():
         assert said in text
 
 
-def test_churn_metrics_may_be_spelt_otherwise():
-    metrics = {**METRICS, "holdout_as_of_date": "2017-12-03", "baseline": {"roc_auc": 0.8}}
-    del metrics["holdout_date"], metrics["recency_only"]
-    runs = pl.DataFrame(
-        [("churn_model", TODAY, json.dumps(metrics))], schema=SCHEMAS["model_runs"], orient="row"
-    )
+def test_churn_is_told_by_the_model_that_serves():
+    runs = pl.DataFrame(ROWS["model_runs"], schema=SCHEMAS["model_runs"], orient="row")
     found = churn_quality(runs)
-    assert (found.holdout_date, found.baseline) == ("2017-12-03", {"roc_auc": 0.8})
-    assert churn_quality(runs.clear()) is None
+    assert found.base_rate == METRICS["base_rate"]
+    assert found.subjects.rows() == [("rhythm", 0.75), ("orders", 0.25)]
+    assert churn_quality(runs.filter(~pl.col("is_champion"))) is None
 
 
 def test_numbers_say_no_more_than_they_know():

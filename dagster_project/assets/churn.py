@@ -1,0 +1,159 @@
+"""Snapshots of features and labels → churn scores with reasons, by the champion model.
+
+What belongs here: which marts feed the model, keeping its file and record, what the UI shows of it.
+What does not: fitting, judging and the decision between two models (``ml/``).
+"""
+
+import json
+from collections.abc import Callable
+
+import dagster as dg
+import polars as pl
+
+from dagster_project.assets.model_runs import MODEL_RUNS_KEY, model_spec, runs_of, saved_run
+from dagster_project.feature_dictionary import feature_policies
+from dagster_project.resources import Warehouse, Write, warehouse_of
+from dagster_project.settings import Settings
+from dagster_project.tables import CHURN_SCORES, MODEL_RUNS
+from ml import champion as champions
+from ml.artifacts import load
+from ml.churn import ChurnModel, ChurnResult
+from ml.churn_serving import Served, serve
+from ml.errors import NotEnoughHistory
+from ml.fairness import fairness_by_group, fairness_gaps
+
+FEATURES = dg.AssetKey(["marts", "mart_customer_features"])
+LABELS = dg.AssetKey(["marts", "mart_churn_labels"])
+CUSTOMERS = dg.AssetKey(["core", "dim_customers"])
+CHURN_SCORES_KEY = dg.AssetKey([CHURN_SCORES.schema, CHURN_SCORES.name])
+# Groups that a score should treat alike, where a source tells them.
+GROUPS = ("age_band", "income_band", "marital_status", "household_composition")
+# A group whose mean score is further from what it did is told of as a warning.
+MOST_CALIBRATION_GAP = 0.1
+
+
+def churn_asset(settings: Settings, train_churn: Callable[..., ChurnResult]) -> dg.AssetsDefinition:
+    """``ml.churn_scores``, and a check of how it treats groups."""
+
+    @dg.multi_asset(
+        name="churn_scores",
+        specs=[model_spec(CHURN_SCORES, [FEATURES, LABELS, CUSTOMERS])],
+        check_specs=[
+            dg.AssetCheckSpec(
+                "groups_are_treated_alike",
+                asset=CHURN_SCORES_KEY,
+                description="Selection rate, recall and calibration of known groups, on customers "
+                "whose outcome the judged model had not seen.",
+            )
+        ],
+        pool="warehouse",
+    )
+    def score_churn(
+        context: dg.AssetExecutionContext, warehouse: Warehouse
+    ) -> dg.MaterializeResult:
+        warehouse.require_gates(["marts.mart_customer_features", "marts.mart_churn_labels"])
+        features = warehouse.read("marts.mart_customer_features")
+        labels = warehouse.read("marts.mart_churn_labels")
+        result = train_churn(features, labels, policies=feature_policies(settings.project_dir))
+        run = saved_run(context, settings, CHURN_SCORES, result, [FEATURES, LABELS])
+        served = serve(
+            result,
+            run,
+            runs_of(warehouse, run.model_name),
+            features.filter(pl.col("as_of_date") == result.as_of_date),
+            lambda path: churn_model(settings, path, result.features),
+        )
+        context.log.info(f"The new churn model was {served.decision.outcome}: {served.reason}.")
+        scores = served.scores.with_columns(
+            as_of_date=pl.lit(result.as_of_date), model_run_id=pl.lit(served.model_run_id)
+        )
+        warehouse.write(
+            Write(MODEL_RUNS, served.runs, matching={"model_name": run.model_name}),
+            Write(CHURN_SCORES, scores, matching={"as_of_date": result.as_of_date}),
+        )
+        context.log_event(dg.AssetMaterialization(asset_key=MODEL_RUNS_KEY))
+        groups = result.holdout.join(warehouse.read("core.dim_customers"), on="customer_id")
+        return dg.MaterializeResult(
+            metadata=_metadata(result, served), check_results=[_fairness(groups)]
+        )
+
+    return score_churn
+
+
+def churn_model(settings: Settings, artifact_path: str, features: tuple[str, ...]) -> ChurnModel:
+    """The model of an earlier run.
+
+    Raises:
+        ModelRefused: its file is gone, is no such model, or was trained on other features.
+
+    """
+    parts = load(settings.home / artifact_path, kind=CHURN_SCORES.name, features=features)
+    return ChurnModel.from_parts(features, parts)
+
+
+def roll_back_churn(settings: Settings, *, to: str | None = None, let_go: bool = False) -> str:
+    """Name an earlier run champion and pin it, or unpin the champion; returns the champion's id.
+
+    Raises:
+        ModelRefused: there is no such run, or its model cannot be read any more.
+
+    """
+    warehouse, name = warehouse_of(settings), CHURN_SCORES.name
+    runs = runs_of(warehouse, name)
+    runs = champions.let_go(runs, name) if let_go else champions.roll_back(runs, name, to)
+    champion_id = champions.champion_of(runs, name)
+    if champion_id is None:
+        raise NotEnoughHistory("no churn model has been trained yet")
+    champion = runs.row(by_predicate=pl.col("model_run_id") == champion_id, named=True)
+    churn_model(settings, champion["artifact_path"], tuple(json.loads(champion["features"])))
+    warehouse.write(Write(MODEL_RUNS, runs, matching={"model_name": name}))
+    return champion_id
+
+
+def _metadata(result: ChurnResult, served: Served) -> dict[str, object]:
+    by_measure = {f"holdout_{measure}": value for measure, value in result.metrics["model"].items()}
+    return {
+        "dagster/row_count": served.scores.height,
+        "model_run_id": served.model_run_id,
+        "decision": f"{served.decision.outcome}: {served.decision.reason}",
+        **by_measure,
+        "holdout": dg.MetadataValue.json(result.metrics["intervals"]),
+        "reliability": _markdown(result.calibration),
+        "lift": _markdown(result.lift),
+        "importance": _markdown(served.importance),
+        "score_quantiles": dg.MetadataValue.json(
+            {
+                f"{q:.0%}": served.scores["churn_score"].quantile(q)
+                for q in (0.05, 0.25, 0.5, 0.75, 0.95)
+            }
+        ),
+    }
+
+
+def _fairness(holdout: pl.DataFrame) -> dg.AssetCheckResult:
+    by_group = fairness_by_group(holdout, GROUPS)
+    gaps = fairness_gaps(by_group)
+    largest = gaps["largest_calibration_gap"].max()
+    return dg.AssetCheckResult(
+        check_name="groups_are_treated_alike",
+        asset_key=CHURN_SCORES_KEY,
+        passed=largest is None or largest <= MOST_CALIBRATION_GAP,
+        severity=dg.AssetCheckSeverity.WARN,
+        description="No group is known."
+        if largest is None
+        else f"The mean score of a group is at most {largest:.3f} from what it did.",
+        metadata={"groups": _markdown(by_group), "gaps": _markdown(gaps)},
+    )
+
+
+def _markdown(frame: pl.DataFrame) -> dg.MarkdownMetadataValue:
+    rows = [
+        "| "
+        + " | ".join(
+            "" if v is None else f"{v:.4g}" if isinstance(v, float) else str(v) for v in row
+        )
+        + " |"
+        for row in frame.iter_rows()
+    ]
+    head = ["| " + " | ".join(frame.columns) + " |", "|" + "---|" * frame.width]
+    return dg.MetadataValue.md("\n".join([*head, *rows]))

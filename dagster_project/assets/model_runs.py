@@ -1,0 +1,90 @@
+"""What every model asset does: say what it is, keep the model's file, record its run.
+
+What belongs here: the parts that all models share. What does not: any one model.
+"""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any, Protocol
+
+import dagster as dg
+import polars as pl
+
+import ml
+from dagster_project.assets.specs import data_version, table_spec, version_of
+from dagster_project.resources import Warehouse, Write
+from dagster_project.settings import Settings
+from dagster_project.tables import MODEL_RUNS, Table
+from ml.artifacts import save
+from ml.champion import Decision, crown, recorded
+from ml.model_runs import ModelRun
+
+MODEL_RUNS_KEY = dg.AssetKey([MODEL_RUNS.schema, MODEL_RUNS.name])
+
+
+class Fitted(Protocol):
+    """What a fit returns, whatever the model."""
+
+    as_of_date: Any
+    features: tuple[str, ...]
+    parameters: dict[str, Any]
+    metrics: dict[str, Any]
+    model: Any
+
+
+def model_spec(table: Table, deps: Sequence[dg.AssetKey]) -> dg.AssetSpec:
+    """The asset of a table that a model writes; any change in ``ml`` makes it stale."""
+    return table_spec(
+        table,
+        deps=deps,
+        owner="team:data-science",
+        kinds={"scikitlearn", "polars", "duckdb"},
+        code_version=version_of(ml),
+    )
+
+
+def model_runs_spec(tables: Sequence[Table]) -> dg.AssetSpec:
+    """``ml.model_runs``, which every model adds to."""
+    deps = [dg.AssetKey([table.schema, table.name]) for table in tables]
+    return table_spec(MODEL_RUNS, deps=deps, owner="team:data-science")
+
+
+def saved_run(
+    context: dg.AssetExecutionContext,
+    settings: Settings,
+    table: Table,
+    result: Fitted,
+    inputs: Sequence[dg.AssetKey],
+) -> ModelRun:
+    """Keep the model's file and return the record of its run, which the caller writes."""
+    run = ModelRun.of(
+        model_name=table.name,
+        as_of_date=result.as_of_date,
+        data_version=data_version(context, inputs),
+        features=result.features,
+        parameters=result.parameters,
+        metrics=result.metrics,
+        code_version=version_of(ml),
+    )
+    run = replace(run, artifact_path=f"models/{table.name}/{run.model_run_id}.skops")
+    save(
+        settings.home / run.artifact_path,
+        kind=table.name,
+        features=result.features,
+        parts=result.model.as_parts(),
+    )
+    return run
+
+
+def runs_of(warehouse: Warehouse, model_name: str) -> pl.DataFrame:
+    """The rows of ``ml.model_runs`` for one model."""
+    return warehouse.read(
+        "select * from ml.model_runs where model_name = $name", {"name": model_name}
+    )
+
+
+def in_service(warehouse: Warehouse, run: ModelRun, reason: str) -> Write:
+    """Record a run that serves from now on without a contest, for the reason given."""
+    runs = recorded(runs_of(warehouse, run.model_name), run)
+    runs = crown(runs, run.model_name, run.model_run_id, Decision("promoted", reason))
+    return Write(MODEL_RUNS, runs, matching={"model_name": run.model_name})
