@@ -52,7 +52,8 @@ def refresh(
     graph = defs.resolve_asset_graph()
     with dg.DagsterInstance.get() as instance:
         close_dead_runs(instance)
-        if full:
+        # Without the warehouse, what Dagster remembers of its tables is of no use.
+        if full or not settings.warehouse_path.exists():
             return _make(defs, instance, graph.executable_asset_keys)
         declarations = read_declarations(settings.sources_file)
         landed = landing_keys(declarations)
