@@ -150,6 +150,8 @@ def test_a_fault_in_a_model_keeps_the_segments(built: Settings, tmp_path: Path) 
     # A new day, since a model is fitted again only when its input changed.
     late = {"basket_id": 99_000_000_002, "transaction_timestamp": "2018-01-02 18:00:00"}
     add_purchases(home, "transactions_2018-01-02.csv", [late])
+    with warehouse_of(home).connect() as connection:  # a champion would not let it serve
+        connection.execute("update ml.model_runs set is_champion = false")
     with pytest.raises(RefreshError, match=r"churn_scores.*scores_tell_customers_apart"):
         run(home, train_churn=all_alike)
     assert members(home) == before
