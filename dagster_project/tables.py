@@ -93,6 +93,22 @@ CHURN_SCORES = Table(
         Column("reason_3", "varchar", "What moves it third."),
     ),
 )
+LIFETIME_VALUES = Table(
+    "ml",
+    "lifetime_values",
+    "One row per customer, as_of_date and horizon: what it is expected to bring in.",
+    ("customer_id", "as_of_date", "horizon_days"),
+    (
+        _CUSTOMER,
+        _AS_OF,
+        Column("horizon_days", "integer", "Length of the days ahead: 28, 90 or 365."),
+        _RUN,
+        Column("expected_order_count", "double", "Orders expected in the horizon."),
+        Column("expected_value_amount", "double", "Net sales expected in the horizon."),
+        Column("floor_value_amount", "double", "The same by BG/NBD and Gamma-Gamma alone."),
+        Column("value_decile", "integer", "Tenth by expected value, 1 is the most valuable."),
+    ),
+)
 DIM_SEGMENTS = Table(
     "segments",
     "dim_segments",
@@ -199,6 +215,7 @@ PYTHON_TABLES = (
     MODEL_RUNS,
     CLUSTER_ASSIGNMENTS,
     CHURN_SCORES,
+    LIFETIME_VALUES,
     DIM_SEGMENTS,
     SEGMENT_MEMBERSHIP,
     SEGMENT_HISTORY,

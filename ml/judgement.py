@@ -1,8 +1,8 @@
-"""How good scores of a yes or no are, and how sure that is.
+"""How good scores are, and how sure that is.
 
-Here belong the measures, their intervals by bootstrap over customers, paired gains of one score
-over another, and the tables behind lift curves and reliability diagrams. Which rows are judged and
-what is compared belong to the models.
+Here belong the measures of a yes or no, intervals by bootstrap over customers, paired gains of one
+score over another, and the tables behind lift curves and reliability diagrams. Measures of amounts
+are in `ml.amount_judgement`; which rows are judged and what is compared belong to the models.
 
 A customer may be judged at several cut-offs. It is drawn with all of its rows or not at all, since
 its rows resemble each other; and all scores are judged on the same draw, since only then the noise
@@ -73,9 +73,19 @@ def judge(outcome: np.ndarray, score: np.ndarray) -> dict[str, float]:
 
 
 def judge_cut_offs(
-    cut_offs: Sequence[CutOff], *, seed: int, level: float = LEVEL, draws: int = DRAWS
+    cut_offs: Sequence[CutOff],
+    *,
+    seed: int,
+    level: float = LEVEL,
+    draws: int = DRAWS,
+    kind: type | None = None,
 ) -> tuple[list[Judgement], Judgement]:
-    """Return the judgement of each cut-off and that of their mean."""
+    """Return the judgement of each cut-off and that of their mean.
+
+    `kind` has the measures, as `_Ranked` has those of a yes or no and `ml.amount_judgement` those
+    of an amount.
+    """
+    kind = kind or _Ranked
     names = list(cut_offs[0].scores)
     everyone = pl.concat([cut_off.customers for cut_off in cut_offs]).unique().sort()
     places = [
@@ -85,7 +95,7 @@ def judge_cut_offs(
         for cut_off in cut_offs
     ]
     ranked = [
-        {name: _Ranked(cut_off.outcome, cut_off.scores[name]) for name in names}
+        {name: kind(cut_off.outcome, cut_off.scores[name]) for name in names}
         for cut_off in cut_offs
     ]
     cells = max(sum(len(place) for place in places) * len(names), 1)
@@ -104,19 +114,21 @@ def judge_cut_offs(
         )
     ]
     values = np.concatenate(parts, axis=3)  # cut-off, score, measure, draw
-    each = [_judgement(one, names, level) for one in values]
-    return each, _judgement(values.mean(axis=0), names, level)
+    each = [_judgement(one, names, level, kind) for one in values]
+    return each, _judgement(values.mean(axis=0), names, level, kind)
 
 
-def _judgement(values: np.ndarray, names: Sequence[str], level: float) -> Judgement:
+def _judgement(values: np.ndarray, names: Sequence[str], level: float, kind: type) -> Judgement:
     figures = {
-        name: {m: _figure(values[i, j], level) for j, m in enumerate(MEASURES)}
+        name: {m: _figure(values[i, j], level) for j, m in enumerate(kind.measures)}
         for i, name in enumerate(names)
     }
     gains = {
         name: {
-            m: _figure((values[0, j] - values[i, j]) * (-1 if m in LOWER_IS_BETTER else 1), level)
-            for j, m in enumerate(MEASURES)
+            m: _figure(
+                (values[0, j] - values[i, j]) * (-1 if m in kind.lower_is_better else 1), level
+            )
+            for j, m in enumerate(kind.measures)
         }
         for i, name in enumerate(names)
         if i
@@ -146,6 +158,8 @@ def _draws(customers: int, draws: int, at_once: int, seed: int) -> Iterator[np.n
 
 class _Ranked:
     """Scores sorted once, so that a draw of customers is a weighting of the same order."""
+
+    measures, lower_is_better = MEASURES, LOWER_IS_BETTER
 
     def __init__(self, outcome: np.ndarray, score: np.ndarray) -> None:
         self.order = np.argsort(-score, kind="stable")

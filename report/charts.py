@@ -216,6 +216,40 @@ def reliability(bands: pl.DataFrame) -> dict[str, Any]:
     return _spec(alt.layer(perfect.encode(x=x, y=y), line, points), height=290)
 
 
+def value_tenths(tenths: pl.DataFrame) -> dict[str, Any]:
+    """Draw what each tenth brought in, and what was expected of it.
+
+    One row per tenth, most expected first: decile, mean_actual_amount, mean_expected_amount, and
+    both in words (actual, expected).
+    """
+    x = alt.X(
+        "decile:O",
+        axis=alt.Axis(
+            title="Tenths of customers, highest expected value first",
+            labelAngle=0,
+            domain=False,
+            ticks=False,
+        ),
+    )
+    columns = ("mean_actual_amount", "mean_expected_amount")
+    highest = max(tenths[name].max() for name in columns)
+    scale = alt.Scale(domain=[min(0, tenths[columns[0]].min()), highest * 1.12 or 1], nice=False)
+    y = alt.Y("mean_actual_amount:Q", axis=alt.Axis(tickCount=4, title=None), scale=scale)
+    tooltip = [
+        alt.Tooltip("decile:O", title="Tenth"),
+        alt.Tooltip("actual:N", title="Brought in"),
+        alt.Tooltip("expected:N", title="Expected"),
+    ]
+    base = alt.Chart(tenths)
+    bars = base.mark_bar(fill=ACCENT, cornerRadiusEnd=3, opacity=0.55).encode(
+        x=x, y=y, tooltip=tooltip
+    )
+    marks = base.mark_tick(stroke=CONTRAST, thickness=3, fill=CONTRAST, opacity=1).encode(
+        x=x, y=alt.Y("mean_expected_amount:Q", scale=scale), tooltip=tooltip
+    )
+    return _spec(alt.layer(bars, marks), height=290)
+
+
 def _spec(chart: alt.LayerChart, height: int) -> dict[str, Any]:
     spec = (
         chart.properties(

@@ -62,6 +62,7 @@ class ReportData:
     - customer_rfm (marts.mart_customer_rfm): one row per customer, of as_of_date.
     - cohort_retention (marts.mart_cohort_retention): one row per cohort_month and months_since.
     - cluster_assignments (ml.cluster_assignments): one row per customer, of as_of_date.
+    - lifetime_values (ml.lifetime_values): one row per customer and horizon, of as_of_date.
     - model_runs (ml.model_runs): one row per trained model; `metrics` as JSON text.
     - dim_segments, segment_scorecard (segments.*): one row per segment.
     - load_ledger (quality.load_ledger): one row per file content and entity.
@@ -77,6 +78,7 @@ class ReportData:
     customer_rfm: pl.DataFrame
     cohort_retention: pl.DataFrame
     cluster_assignments: pl.DataFrame
+    lifetime_values: pl.DataFrame
     model_runs: pl.DataFrame
     dim_segments: pl.DataFrame
     segment_scorecard: pl.DataFrame
@@ -132,6 +134,7 @@ def render(data: ReportData) -> str:
         cohort=_cohorts(data.cohort_retention, specs),
         clusters=_clusters(data, specs),
         churn=_churn(churn, specs),
+        value=_value(data, specs),
         quality=_quality(data),
         specs={name: _json(spec) for name, spec in specs.items()},
         vega=vl_convert.javascript_bundle(),
@@ -482,6 +485,84 @@ def _churn(churn: ChurnQuality | None, specs: dict[str, dict[str, Any]]) -> dict
         "subjects": [
             {"name": _SUBJECTS.get(row["subject"], row["subject"]), "share": row["share"]}
             for row in churn.subjects.head(_SUBJECTS_SHOWN).iter_rows(named=True)
+        ],
+    }
+
+
+def _value(data: ReportData, specs: dict[str, dict[str, Any]]) -> dict[str, Any] | None:
+    """Say what is expected of customers, and how the same method did when it could be checked."""
+    values = data.lifetime_values
+    if values.is_empty():
+        return None
+    shortest = values["horizon_days"].min()
+    horizons = (
+        values.group_by("horizon_days")
+        .agg(
+            total=pl.col("expected_value_amount").sum(),
+            average=pl.col("expected_value_amount").mean(),
+            orders=pl.col("expected_order_count").sum(),
+            first=pl.col("expected_value_amount").filter(pl.col("value_decile") == 1).sum(),
+        )
+        .sort("horizon_days")
+    )
+    rows = [
+        {
+            "days": row["horizon_days"],
+            "total": money(row["total"], data.currency),
+            "average": money(row["average"], data.currency, 2),
+            "orders": count(row["orders"]),
+            "first_tenth": share(row["first"] / row["total"] if row["total"] else None),
+        }
+        for row in horizons.iter_rows(named=True)
+    ]
+    return {"days": shortest, "rows": rows, "judged": _value_judged(data, shortest, specs)}
+
+
+def _value_judged(
+    data: ReportData, horizon: int, specs: dict[str, dict[str, Any]]
+) -> dict[str, Any] | None:
+    runs = data.model_runs.filter(
+        (pl.col("model_name") == f"lifetime_value_{horizon}d") & pl.col("is_champion")
+    )
+    if runs.is_empty():
+        return None
+    metrics = json.loads(runs.sort("as_of_date")["metrics"][-1])
+    tenths = pl.DataFrame(metrics["tenths"]).sort("decile")
+    words = {
+        name: [money(amount, data.currency, 2) for amount in tenths[f"mean_{name}_amount"]]
+        for name in ("actual", "expected")
+    }
+    tenths = tenths.with_columns(pl.Series(name, text) for name, text in words.items())
+    specs["value"] = charts.value_tenths(
+        tenths.with_columns(pl.col("mean_actual_amount", "mean_expected_amount").round(2))
+    )
+    measures = (
+        ("top_decile_share", "Found by the first tenth", "Share of all that came.", share),
+        ("spearman", "Rank correlation", "1 is the right order; 0 is a guess.", "{:.3f}".format),
+        ("total_ratio", "Expected over what came", "1 is the right sum.", "{:.2f}".format),
+        (
+            "rmse",
+            "Typical error a customer",
+            "Large misses weigh most; lower is better.",
+            lambda error: money(error, data.currency),
+        ),
+    )
+    intervals = metrics["cut_offs"][0]["intervals"]["model"]
+    return {
+        "holdout": _day(date.fromisoformat(metrics["holdout_date"])),
+        "first_tenth": share(metrics["model"]["top_decile_share"]),
+        "tenths": tenths.to_dicts(),
+        "measures": [
+            {
+                "name": name,
+                "words": words,
+                "interval": "{} to {}".format(*map(written, intervals[key][1:])),
+                **{
+                    who: written(metrics[who][key]) if metrics[who].get(key) is not None else "–"
+                    for who in ("model", "floor", "last_period")
+                },
+            }
+            for key, name, words, written in measures
         ],
     }
 

@@ -8,6 +8,7 @@ import polars as pl
 
 from segments.rules import Segment
 
+VALUE_COLUMNS = ("expected_order_count", "expected_value_amount", "value_decile")
 MEMBERSHIP = pl.Schema({"segment_id": pl.String, "customer_id": pl.String})
 
 
@@ -17,14 +18,17 @@ def profile(
     customers: pl.DataFrame,
     clusters: pl.DataFrame,
     scores: pl.DataFrame,
+    values: pl.DataFrame,
 ) -> pl.DataFrame:
     """One row per customer of core.dim_customers, with every column a rule may name.
 
     Inputs hold at most one row per customer: marts.mart_customer_rfm, the rows of
-    marts.mart_customer_features of today, core.dim_customers, ml.cluster_assignments and
-    ml.churn_scores. The result has all columns of the first three (a column that two of them
-    share is taken from the earlier one), `cluster_name` and `churn_score`. So a column added to a
-    mart can be used in a rule with no change here. A customer whom a model has not seen has null.
+    marts.mart_customer_features of today, core.dim_customers, ml.cluster_assignments,
+    ml.churn_scores and ml.lifetime_values over one horizon. The result has all columns of the first
+    three (a column that two of them share is taken from the earlier one), `cluster_name`,
+    `churn_score`, `expected_order_count`, `expected_value_amount` and `value_decile`. So a column
+    added to a mart can be used in a rule with no change here. A customer whom a model has not seen
+    has null.
     """
     joined = customers.select("customer_id")
     parts = {
@@ -33,6 +37,7 @@ def profile(
         "core.dim_customers": customers,
         "ml.cluster_assignments": clusters.select("customer_id", "cluster_name"),
         "ml.churn_scores": scores.select("customer_id", "churn_score"),
+        "ml.lifetime_values": values.select("customer_id", *VALUE_COLUMNS),
     }
     for table, part in parts.items():
         new = [column for column in part.columns if column not in joined.columns]

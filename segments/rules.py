@@ -23,7 +23,15 @@ import polars as pl
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-MODEL_COLUMNS = frozenset({"cluster_name", "churn_score"})
+MODEL_COLUMNS = frozenset(
+    {
+        "cluster_name",
+        "churn_score",
+        "expected_order_count",
+        "expected_value_amount",
+        "value_decile",
+    }
+)
 _RFM_COLUMN = "rfm_segment"
 _KEYWORDS = frozenset(
     ["and", "or", "not", "in", "is", "null", "between", "like", "ilike", "true", "false", "date"]

@@ -52,13 +52,13 @@ def model_runs_spec(tables: Sequence[Table]) -> dg.AssetSpec:
 def saved_run(
     context: dg.AssetExecutionContext,
     settings: Settings,
-    table: Table,
+    model_name: str,
     result: Fitted,
     inputs: Sequence[dg.AssetKey],
 ) -> ModelRun:
     """Keep the model's file and return the record of its run, which the caller writes."""
     run = ModelRun.of(
-        model_name=table.name,
+        model_name=model_name,
         as_of_date=result.as_of_date,
         data_version=data_version(context, inputs),
         features=result.features,
@@ -66,10 +66,10 @@ def saved_run(
         metrics=result.metrics,
         code_version=version_of(ml),
     )
-    run = replace(run, artifact_path=f"models/{table.name}/{run.model_run_id}.skops")
+    run = replace(run, artifact_path=f"models/{model_name}/{run.model_run_id}.skops")
     save(
         settings.home / run.artifact_path,
-        kind=table.name,
+        kind=model_name,
         features=result.features,
         parts=result.model.as_parts(),
     )

@@ -12,7 +12,7 @@ from dagster_project.resources import Warehouse, write_text
 from dagster_project.settings import Settings
 from landing.declarations import Declarations
 
-TODAY = ("marts.mart_customer_rfm", "ml.cluster_assignments")
+TODAY = ("marts.mart_customer_rfm", "ml.cluster_assignments", "ml.lifetime_values")
 WHOLE = (
     "ml.model_runs",
     "marts.mart_cohort_retention",

@@ -32,7 +32,10 @@ INPUTS = (
     "core.dim_customers",
     "ml.cluster_assignments",
     "ml.churn_scores",
+    "ml.lifetime_values",
 )
+# Rules speak of the next four weeks, as the churn score does.
+VALUE_HORIZON = 28
 TABLES = (
     DIM_SEGMENTS,
     SEGMENT_MEMBERSHIP,
@@ -70,7 +73,8 @@ def segment_assets(settings: Settings) -> dg.AssetsDefinition:
         customers = profile(
             *(_on(warehouse, table, as_of) for table in INPUTS[:2]),
             warehouse.read("core.dim_customers"),
-            *(_on(warehouse, table, as_of) for table in INPUTS[3:]),
+            *(_on(warehouse, table, as_of) for table in INPUTS[3:5]),
+            _on(warehouse, INPUTS[5], as_of).filter(pl.col("horizon_days") == VALUE_HORIZON),
         )
         named = expand(load(settings.segments_file, customers.schema), customers)
         membership = evaluate(named, customers)

@@ -33,7 +33,7 @@ PUBLIC = {
     ],
     "identity": ["person_identifiers"],
     "marts": ["mart_customer_rfm", "mart_cohort_retention", "mart_customer_features"],
-    "ml": ["cluster_assignments", "churn_scores", "model_runs"],
+    "ml": ["cluster_assignments", "churn_scores", "lifetime_values", "model_runs"],
     "segments": ["dim_segments", "segment_membership", "segment_history", "segment_scorecard"],
     "quality": ["load_ledger", "gate_results"],
 }

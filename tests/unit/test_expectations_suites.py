@@ -35,6 +35,7 @@ def test_the_shipped_suites_cover_the_borders() -> None:
         "marts/marts.mart_customer_rfm",
         "ml/ml.churn_scores",
         "ml/ml.cluster_assignments",
+        "ml/ml.lifetime_values",
     }
     assert {suite.gate for suite in load_suites("ml")} == {"ml"}
 

@@ -37,6 +37,13 @@ SCHEMAS = {
         "map_x": pl.Float64,
         "map_y": pl.Float64,
     },
+    "lifetime_values": {
+        "customer_id": pl.String,
+        "horizon_days": pl.Int32,
+        "expected_order_count": pl.Float64,
+        "expected_value_amount": pl.Float64,
+        "value_decile": pl.Int32,
+    },
     "model_runs": {
         "model_name": pl.String,
         "as_of_date": pl.Date,
@@ -104,6 +111,34 @@ METRICS = {
         {"feature": "order_count_90d", "subject": "orders", "share": 0.25},
     ],
 }
+VALUE_METRICS = {
+    "holdout_date": "2017-12-03",
+    "model": {"top_decile_share": 0.33, "spearman": 0.78, "total_ratio": 0.97, "rmse": 105.4},
+    "floor": {"top_decile_share": 0.31, "spearman": 0.75, "total_ratio": 1.04, "rmse": None},
+    "cut_offs": [
+        {
+            "intervals": {
+                "model": {
+                    "top_decile_share": [0.33, 0.31, 0.35],
+                    "spearman": [0.78, 0.77, 0.79],
+                    "total_ratio": [0.97, 0.95, 0.99],
+                    "rmse": [105.4, 99.6, 111.2],
+                }
+            }
+        }
+    ],
+    "last_period": {"top_decile_share": 0.3, "spearman": 0.7, "total_ratio": 1.0, "rmse": 120.0},
+    "tenths": [
+        {
+            "decile": d,
+            "customer_count": 10,
+            "mean_expected_amount": 110.0 - d,
+            "mean_actual_amount": 100.0 - d,
+            "actual_share": 0.1,
+        }
+        for d in range(1, 11)
+    ],
+}
 ROWS = {
     "customer_rfm": [
         (f"secret-{n}", n, 5, Decimal("10.5"), 1 + n % 5, 3, 4, "at risk") for n in range(20)
@@ -113,10 +148,14 @@ ROWS = {
         (date(2017, 11, 1), 1, 20, 10, 0.5),
     ],
     "cluster_assignments": [(f"secret-{n}", HOSTILE, n * 0.5, n * -0.25) for n in range(20)],
+    "lifetime_values": [
+        (f"secret-{n}", 28, 1.5, 100.0 if n < 2 else 25.0, n // 2 + 1) for n in range(20)
+    ],
     "model_runs": [
         ("churn_scores", TODAY - timedelta(28), json.dumps(METRICS), True),
         ("churn_scores", TODAY, json.dumps(METRICS | {"base_rate": 0.99}), False),
         ("cluster_assignments", TODAY, "{}", True),
+        ("lifetime_value_28d", TODAY, json.dumps(VALUE_METRICS), True),
     ],
     "dim_segments": [
         ("rfm_at_risk", "At risk!", "Act.", "rfm", "rfm_segment = 'at risk'", 2),
@@ -218,7 +257,10 @@ def test_no_customer_is_named(html):
 
 def test_every_chart_has_its_place_and_a_name_stays_data(html):
     page = Page(html)
-    drawn = {"sizes-rule", "sizes-rfm", "sizes-model", "cohorts", "clusters", "lift", "reliability"}
+    drawn = {
+        *("sizes-rule", "sizes-rfm", "sizes-model", "cohorts", "clusters"),
+        *("lift", "reliability", "value"),
+    }
     assert set(page.specs) == drawn
     assert {f"chart-{name}" for name in drawn} <= set(page.ids)
     assert HOSTILE in page.text
@@ -232,6 +274,10 @@ def test_words_and_figures(html):
         "Act first on “Leaving”: 4 customers who spent $2,000,000 in the last 365 days",
         "contained 47% of all who stopped buying",
         "in 88 of 100 such pairs",
+        "28 $650 $32.50 30 31%",
+        "brought in 33% of all sales",
+        "Rank correlation 1 is the right order; 0 is a guess. 0.780 0.770 to 0.790 0.750 0.700",
+        "Large misses weigh most; lower is better. $105 $100 to $111 – $120",
         "Nobody today: Empty one.",
         "Rows read 1,000,000 Rows loaded 999,990 Rows in quarantine 10 Files refused 1",
         "1 quality rule failed.",
@@ -243,7 +289,12 @@ def test_words_and_figures(html):
 
 def test_a_first_day_with_nothing_still_gives_a_page():
     text = Page(render(report_data({}))).text
-    for said in ("no segments yet", "clustering has not run yet", "churn model has not run yet"):
+    for said in (
+        "no segments yet",
+        "clustering has not run yet",
+        "churn model has not run yet",
+        "No value has been predicted yet",
+    ):
         assert said in text
 
 

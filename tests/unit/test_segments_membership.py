@@ -7,13 +7,14 @@ import polars as pl
 import pytest
 
 from segments.history import History, advance
-from segments.membership import evaluate, profile
+from segments.membership import VALUE_COLUMNS, evaluate, profile
 from segments.rules import Segment
 from segments.scorecard import overlaps, scorecard
 
 TODAY = date(2017, 12, 31)
 FREQUENT = Segment("frequent", "Frequent", "d", "rule", "frequency >= 3")
 LEAVING = Segment("leaving", "Leaving", "d", "model", "churn_score >= 0.5")
+WORTHY = Segment("worthy", "Worthy", "d", "hybrid", "value_decile = 1 and frequency >= 3")
 NOBODY = Segment("nobody", "Nobody", "d", "rule", "frequency > 99")
 
 
@@ -40,7 +41,15 @@ def customers() -> pl.DataFrame:
     )
     clusters = pl.DataFrame({"customer_id": ["a"], "cluster_name": ["x"], "cluster_id": [1]})
     scores = pl.DataFrame({"customer_id": ["a", "b"], "churn_score": [0.9, 0.1]})
-    return profile(rfm, features, dim, clusters, scores)
+    values = pl.DataFrame(
+        {
+            "customer_id": ["a"],
+            "expected_order_count": [2.0],
+            "expected_value_amount": [20.0],
+            "value_decile": [1],
+        }
+    )
+    return profile(rfm, features, dim, clusters, scores, values)
 
 
 def test_profile_has_every_customer_once_and_no_nan():
@@ -53,18 +62,20 @@ def test_profile_has_every_customer_once_and_no_nan():
 def test_profile_refuses_rows_of_several_days():
     twice = pl.DataFrame({"customer_id": ["a", "a"], "churn_score": [0.1, 0.2]})
     one = pl.DataFrame({"customer_id": ["a"], "cluster_name": ["x"]})
+    none = pl.DataFrame(schema=["customer_id", *VALUE_COLUMNS])
     with pytest.raises(ValueError, match=r"ml\.churn_scores has more than one row"):
-        profile(one, one, one, one, twice)
+        profile(one, one, one, one, twice, none)
 
 
 def test_unknown_is_not_a_member():
     unlike = Segment("calm", "Calm", "d", "model", "not (churn_score >= 0.5)")
-    members = evaluate([FREQUENT, LEAVING, unlike, NOBODY], customers())
+    members = evaluate([FREQUENT, LEAVING, unlike, WORTHY, NOBODY], customers())
     assert members.rows() == [
         ("frequent", "a"),
         ("frequent", "b"),
         ("leaving", "a"),
         ("calm", "b"),
+        ("worthy", "a"),
     ]
     assert evaluate([], customers()).is_empty()
 

@@ -1,0 +1,133 @@
+"""Features and labels → expected value of every customer, for each horizon that has labels.
+
+What belongs here: which rows are read for it, keeping the model files and their records.
+What does not: how value is predicted (``ml/lifetime_value.py``).
+"""
+
+from collections.abc import Callable, Iterator
+
+import dagster as dg
+import polars as pl
+
+from dagster_project.assets.model_runs import (
+    MODEL_RUNS_KEY,
+    in_service,
+    model_spec,
+    saved_run,
+)
+from dagster_project.feature_dictionary import feature_policies
+from dagster_project.resources import Warehouse, Write
+from dagster_project.settings import Settings
+from dagster_project.tables import LIFETIME_VALUES
+from ml.errors import ModelRefused
+from ml.lifetime_value import FEATURES, LifetimeValueResult
+from ml.model_runs import ModelRun
+from ml.value_model import LifetimeValueSettings
+from ml.value_rows import KEY, READ
+
+FEATURES_KEY = dg.AssetKey(["marts", "mart_customer_features"])
+LABELS_KEY = dg.AssetKey(["marts", "mart_value_labels"])
+HORIZONS = (28, 90, 365)
+MOST_TRAINING_ROWS = 150_000
+_COLUMNS = ", ".join(dict.fromkeys((*KEY, *READ, *FEATURES)))
+# Whole customers, so that each keeps all its snapshots; a hash, so that they stay the same ones.
+_SAMPLED = f"""
+    hash(customer_id) % (
+        select cast(ceil(count(*) / {MOST_TRAINING_ROWS}) as ubigint)
+        from marts.mart_customer_features
+    ) = 0
+"""
+
+
+def value_asset(
+    settings: Settings, predict_value: Callable[..., LifetimeValueResult]
+) -> dg.AssetsDefinition:
+    """``ml.lifetime_values``."""
+
+    @dg.multi_asset(
+        name="lifetime_values",
+        specs=[model_spec(LIFETIME_VALUES, [FEATURES_KEY, LABELS_KEY])],
+        pool="warehouse",
+    )
+    def value_customers(
+        context: dg.AssetExecutionContext, warehouse: Warehouse
+    ) -> dg.MaterializeResult:
+        warehouse.require_gates(["marts.mart_customer_features"])
+        found, outcomes = {}, {}
+        for horizon, predicted in _predictions(warehouse, settings, predict_value):
+            if isinstance(predicted, ModelRefused):
+                outcomes[f"{horizon} days"] = str(predicted)
+                context.log.warning(f"Value over {horizon} days not predicted: {predicted}.")
+                continue
+            found[horizon] = predicted
+            outcomes[f"{horizon} days"] = "predicted"
+            judged = predicted.metrics
+            context.log.info(
+                f"Value over {horizon} days on {predicted.holdout_date}: Spearman "
+                f"{judged['model']['spearman']:.3f}, total over actual "
+                f"{judged['model']['total_ratio']:.2f}; BG/NBD {judged['floor']['spearman']:.3f}, "
+                f"{judged['floor']['total_ratio']:.2f}."
+            )
+        runs = _keep(context, warehouse, settings, found)
+        return dg.MaterializeResult(
+            metadata={
+                "dagster/row_count": sum(one.scores.height for one in found.values()),
+                "outcomes": dg.MetadataValue.json(outcomes),
+                **{f"metrics_{h}d": dg.MetadataValue.json(r.metrics) for h, r in runs.items()},
+            }
+        )
+
+    return value_customers
+
+
+def _predictions(
+    warehouse: Warehouse, settings: Settings, predict: Callable[..., LifetimeValueResult]
+) -> Iterator[tuple[int, LifetimeValueResult | ModelRefused]]:
+    """Each horizon with its result, or with the reason why there is none and the old one stays."""
+    features, labels = (
+        warehouse.read(f"select {columns} from marts.{mart} where {_SAMPLED}")
+        for mart, columns in (("mart_customer_features", _COLUMNS), ("mart_value_labels", "*"))
+    )
+    newest = warehouse.read(
+        f"select {_COLUMNS} from marts.mart_customer_features where as_of_date = $day",
+        {"day": warehouse.as_of()},
+    )
+    policies = feature_policies(settings.project_dir)
+    for horizon in HORIZONS:
+        try:
+            result: LifetimeValueResult | ModelRefused = predict(
+                features,
+                labels,
+                newest=newest,
+                policies=policies,
+                settings=LifetimeValueSettings(horizon_days=horizon),
+            )
+        except ModelRefused as refused:
+            result = refused
+        yield horizon, result
+
+
+def _keep(
+    context: dg.AssetExecutionContext,
+    warehouse: Warehouse,
+    settings: Settings,
+    found: dict[int, LifetimeValueResult],
+) -> dict[int, ModelRun]:
+    """Write model files, records and rows of all horizons, the tables in one transaction."""
+    runs, writes = {}, []
+    for horizon, result in found.items():
+        name = f"lifetime_value_{horizon}d"
+        run = saved_run(context, settings, name, result, [FEATURES_KEY, LABELS_KEY])
+        same_rows = {"as_of_date": result.as_of_date, "horizon_days": horizon}
+        rows = result.scores.with_columns(
+            as_of_date=pl.lit(result.as_of_date), model_run_id=pl.lit(run.model_run_id)
+        )
+        writes += [
+            in_service(warehouse, run, "fitted on the newest labels"),
+            Write(LIFETIME_VALUES, rows, matching=same_rows),
+        ]
+        runs[horizon] = run
+    warehouse.write(*writes)
+    if runs:
+        context.log_event(dg.AssetMaterialization(asset_key=MODEL_RUNS_KEY))
+    return runs
