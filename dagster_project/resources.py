@@ -31,10 +31,13 @@ class GateRefusedError(RuntimeError):
 
 @dataclass(frozen=True)
 class Write:
-    """Rows that take the place of those where ``matching`` holds (of all, when it is empty)."""
+    """Rows that take the place of those where ``matching`` holds (of all, when it is empty).
+
+    Many rows may come in parts, made while they are written; no key may be in two parts.
+    """
 
     table: Table
-    rows: pl.DataFrame
+    rows: pl.DataFrame | Iterable[pl.DataFrame]
     matching: Mapping[str, object] = field(default_factory=dict)
 
 
@@ -233,18 +236,20 @@ def warehouse_of(settings: Settings) -> Warehouse:
 
 
 def _replace_rows(connection: duckdb.DuckDBPyConnection, write: Write) -> None:
-    table, rows = write.table, write.rows
-    repeated = rows.select(table.key).is_duplicated().sum()
-    if repeated:
-        raise ValueError(f"{table.qualified}: {repeated} rows repeat the key {table.key}.")
+    table = write.table
+    parts = [write.rows] if isinstance(write.rows, pl.DataFrame) else write.rows
     names = ", ".join(f'"{column.name}"' for column in table.columns)
     condition = " and ".join(f'"{name}" = ?' for name in write.matching) or "true"
     connection.execute(
         f"delete from {table.qualified} where {condition}", list(write.matching.values())
     )
-    connection.register("incoming", rows.select([column.name for column in table.columns]))
-    connection.execute(f"insert into {table.qualified} select {names} from incoming")
-    connection.unregister("incoming")
+    for rows in parts:
+        repeated = rows.select(table.key).is_duplicated().sum()
+        if repeated:
+            raise ValueError(f"{table.qualified}: {repeated} rows repeat the key {table.key}.")
+        connection.register("incoming", rows.select([column.name for column in table.columns]))
+        connection.execute(f"insert into {table.qualified} select {names} from incoming")
+        connection.unregister("incoming")
 
 
 def _backup(folder: Path, table: str) -> Path:

@@ -109,6 +109,35 @@ LIFETIME_VALUES = Table(
         Column("value_decile", "integer", "Tenth by expected value, 1 is the most valuable."),
     ),
 )
+RECOMMENDATIONS = Table(
+    "ml",
+    "recommendations",
+    "One row per customer, as_of_date, kind and rank: a product that it may buy next.",
+    ("customer_id", "as_of_date", "kind", "rank"),
+    (
+        _CUSTOMER,
+        _AS_OF,
+        _RUN,
+        Column("kind", "varchar", "repeat: bought before; cross_sell: never bought before."),
+        Column("rank", "integer", "Place in the list, 1 to 10, the best first."),
+        Column("product_id", "varchar", "The product, as in core.dim_products."),
+        Column("score", "double", "What the rank is by; to be compared within a list only."),
+        Column("reason", "varchar", "Why, in plain words."),
+    ),
+)
+CATEGORY_PROPENSITY = Table(
+    "ml",
+    "category_propensity",
+    "One row per customer, as_of_date and department: how likely it buys there in 28 days.",
+    ("customer_id", "as_of_date", "department"),
+    (
+        _CUSTOMER,
+        _AS_OF,
+        _RUN,
+        Column("department", "varchar", "Department, as in core.dim_products."),
+        Column("purchase_score", "double", "Probability of a purchase in the next 28 days."),
+    ),
+)
 DIM_SEGMENTS = Table(
     "segments",
     "dim_segments",
@@ -216,6 +245,8 @@ PYTHON_TABLES = (
     CLUSTER_ASSIGNMENTS,
     CHURN_SCORES,
     LIFETIME_VALUES,
+    RECOMMENDATIONS,
+    CATEGORY_PROPENSITY,
     DIM_SEGMENTS,
     SEGMENT_MEMBERSHIP,
     SEGMENT_HISTORY,

@@ -19,6 +19,7 @@ import vl_convert
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from report import charts
+from report.offers import offers
 
 MAP_POINTS = 3_000
 COHORTS_SHOWN = 18
@@ -135,6 +136,7 @@ def render(data: ReportData) -> str:
         clusters=_clusters(data, specs),
         churn=_churn(churn, specs),
         value=_value(data, specs),
+        offers=offers(data.model_runs),
         quality=_quality(data),
         specs={name: _json(spec) for name, spec in specs.items()},
         vega=vl_convert.javascript_bundle(),

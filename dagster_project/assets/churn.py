@@ -55,7 +55,9 @@ def churn_asset(settings: Settings, train_churn: Callable[..., ChurnResult]) -> 
         features = warehouse.read("marts.mart_customer_features")
         labels = warehouse.read("marts.mart_churn_labels")
         result = train_churn(features, labels, policies=feature_policies(settings.project_dir))
-        run = saved_run(context, settings, CHURN_SCORES.name, result, [FEATURES, LABELS])
+        run = saved_run(
+            context, settings, CHURN_SCORES.name, result, result.model, [FEATURES, LABELS]
+        )
         served = serve(
             result,
             run,

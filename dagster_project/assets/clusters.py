@@ -33,7 +33,7 @@ def clusters_asset(
     ) -> dg.MaterializeResult:
         warehouse.require_gates(["marts.mart_customer_rfm"])
         result = cluster(warehouse.read("marts.mart_customer_rfm"))
-        run = saved_run(context, settings, CLUSTER_ASSIGNMENTS.name, result, [RFM])
+        run = saved_run(context, settings, CLUSTER_ASSIGNMENTS.name, result, result.model, [RFM])
         assigned = result.assignments.with_columns(
             as_of_date=pl.lit(result.as_of_date), model_run_id=pl.lit(run.model_run_id)
         )

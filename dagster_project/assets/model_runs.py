@@ -23,13 +23,19 @@ MODEL_RUNS_KEY = dg.AssetKey([MODEL_RUNS.schema, MODEL_RUNS.name])
 
 
 class Fitted(Protocol):
-    """What a fit returns, whatever the model."""
+    """What a fit tells of itself, whatever the model."""
 
     as_of_date: Any
-    features: tuple[str, ...]
     parameters: dict[str, Any]
     metrics: dict[str, Any]
-    model: Any
+    features: tuple[str, ...]
+
+
+class Model(Protocol):
+    """What is kept in a file."""
+
+    def as_parts(self) -> dict[str, Any]:
+        """Return what `ml.artifacts.save` stores."""
 
 
 def model_spec(table: Table, deps: Sequence[dg.AssetKey]) -> dg.AssetSpec:
@@ -54,6 +60,7 @@ def saved_run(
     settings: Settings,
     model_name: str,
     result: Fitted,
+    model: Model,
     inputs: Sequence[dg.AssetKey],
 ) -> ModelRun:
     """Keep the model's file and return the record of its run, which the caller writes."""
@@ -71,7 +78,7 @@ def saved_run(
         settings.home / run.artifact_path,
         kind=model_name,
         features=result.features,
-        parts=result.model.as_parts(),
+        parts=model.as_parts(),
     )
     return run
 

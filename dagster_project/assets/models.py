@@ -7,12 +7,22 @@ import dagster as dg
 from dagster_project.assets.churn import churn_asset
 from dagster_project.assets.clusters import clusters_asset
 from dagster_project.assets.model_runs import model_runs_spec
+from dagster_project.assets.recommendations import recommendation_assets
 from dagster_project.assets.values import value_asset
 from dagster_project.settings import Settings
-from dagster_project.tables import CHURN_SCORES, CLUSTER_ASSIGNMENTS, LIFETIME_VALUES
+from dagster_project.tables import (
+    CATEGORY_PROPENSITY,
+    CHURN_SCORES,
+    CLUSTER_ASSIGNMENTS,
+    LIFETIME_VALUES,
+    MATCH_SCORES,
+    RECOMMENDATIONS,
+)
+from ml.category_propensity import CategoryPropensity, train_category_propensity
 from ml.churn import ChurnResult, train_and_score
 from ml.clustering import ClusterResult, cluster_customers
 from ml.lifetime_value import LifetimeValueResult, predict_lifetime_value
+from ml.recommendation import Recommender, train_recommender
 
 
 def model_assets(
@@ -21,11 +31,23 @@ def model_assets(
     cluster: Callable[..., ClusterResult] = cluster_customers,
     train_churn: Callable[..., ChurnResult] = train_and_score,
     predict_value: Callable[..., LifetimeValueResult] = predict_lifetime_value,
+    train_products: Callable[..., Recommender] = train_recommender,
+    train_departments: Callable[..., CategoryPropensity] = train_category_propensity,
 ) -> list[dg.AssetsDefinition | dg.AssetSpec]:
     """Every model, and the table that records their runs."""
     return [
         clusters_asset(settings, cluster),
         churn_asset(settings, train_churn),
         value_asset(settings, predict_value),
-        model_runs_spec([CLUSTER_ASSIGNMENTS, CHURN_SCORES, LIFETIME_VALUES]),
+        *recommendation_assets(settings, train_products, train_departments),
+        model_runs_spec(
+            [
+                MATCH_SCORES,
+                CLUSTER_ASSIGNMENTS,
+                CHURN_SCORES,
+                LIFETIME_VALUES,
+                RECOMMENDATIONS,
+                CATEGORY_PROPENSITY,
+            ]
+        ),
     ]

@@ -23,7 +23,9 @@ WHOLE = (
 )
 # Read, but written by the steps before without being their own step.
 LEDGERS = {"ml.model_runs", "quality.gate_results"}
-DEPS = [dg.AssetKey(name.split(".")) for name in (*TODAY, *WHOLE) if name not in LEDGERS]
+# Of what to offer next the report tells how good it is, which is in the ledger of runs.
+JUDGED = ("ml.recommendations", "ml.category_propensity")
+DEPS = [dg.AssetKey(n.split(".")) for n in (*TODAY, *WHOLE, *JUDGED) if n not in LEDGERS]
 
 
 def report_asset(settings: Settings, declarations: Declarations) -> dg.AssetsDefinition:

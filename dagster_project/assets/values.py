@@ -117,7 +117,7 @@ def _keep(
     runs, writes = {}, []
     for horizon, result in found.items():
         name = f"lifetime_value_{horizon}d"
-        run = saved_run(context, settings, name, result, [FEATURES_KEY, LABELS_KEY])
+        run = saved_run(context, settings, name, result, result.model, [FEATURES_KEY, LABELS_KEY])
         same_rows = {"as_of_date": result.as_of_date, "horizon_days": horizon}
         rows = result.scores.with_columns(
             as_of_date=pl.lit(result.as_of_date), model_run_id=pl.lit(run.model_run_id)

@@ -33,9 +33,12 @@ def test_the_shipped_suites_cover_the_borders() -> None:
         "marts/marts.mart_churn_labels",
         "marts/marts.mart_customer_features",
         "marts/marts.mart_customer_rfm",
+        "marts/marts.mart_product_purchases",
+        "ml/ml.category_propensity",
         "ml/ml.churn_scores",
         "ml/ml.cluster_assignments",
         "ml/ml.lifetime_values",
+        "ml/ml.recommendations",
     }
     assert {suite.gate for suite in load_suites("ml")} == {"ml"}
 

@@ -1,0 +1,149 @@
+"""Purchases → what to offer each customer next: products, and departments.
+
+What belongs here: which tables feed the two models, and keeping their files and records.
+What does not: how products or departments are ranked (``ml.recommendation``,
+``ml.category_propensity``).
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+
+import dagster as dg
+import polars as pl
+
+from dagster_project.assets.model_runs import (
+    MODEL_RUNS_KEY,
+    in_service,
+    model_spec,
+    saved_run,
+)
+from dagster_project.resources import Warehouse, Write
+from dagster_project.settings import Settings
+from dagster_project.tables import CATEGORY_PROPENSITY, RECOMMENDATIONS, Table
+from ml import category_propensity
+from ml.category_propensity import CategoryPropensity
+from ml.errors import ModelRefused
+from ml.recommendation import Recommender
+
+PURCHASES = (
+    dg.AssetKey(["core", "dim_customers"]),
+    dg.AssetKey(["core", "dim_products"]),
+    dg.AssetKey(["marts", "mart_product_purchases"]),
+)
+WINDOWS = (
+    dg.AssetKey(["marts", "mart_customer_features"]),
+    dg.AssetKey(["marts", "mart_department_windows"]),
+)
+MOST_TRAINING_CUSTOMERS = 50_000
+
+
+def recommendation_assets(
+    settings: Settings,
+    train_products: Callable[..., Recommender],
+    train_departments: Callable[..., CategoryPropensity],
+) -> list[dg.AssetsDefinition]:
+    """``ml.recommendations`` and ``ml.category_propensity``."""
+
+    @dg.multi_asset(
+        name="recommendations",
+        specs=[model_spec(RECOMMENDATIONS, PURCHASES)],
+        pool="warehouse",
+    )
+    def recommend(context: dg.AssetExecutionContext, warehouse: Warehouse) -> dg.MaterializeResult:
+        warehouse.require_gates(["marts.mart_product_purchases"])
+        try:
+            model = train_products(**_purchases(warehouse), as_of_date=warehouse.as_of())
+        except ModelRefused as refusal:
+            return _refused(context, refusal)
+        return _keep(context, warehouse, RECOMMENDATIONS, model, PURCHASES)
+
+    @dg.multi_asset(
+        name="category_propensity",
+        specs=[model_spec(CATEGORY_PROPENSITY, WINDOWS)],
+        pool="warehouse",
+    )
+    def score_departments(
+        context: dg.AssetExecutionContext, warehouse: Warehouse
+    ) -> dg.MaterializeResult:
+        warehouse.require_gates(["marts.mart_customer_features"])
+        try:
+            model = train_departments(**_windows(warehouse))
+        except ModelRefused as refusal:
+            return _refused(context, refusal)
+        return _keep(context, warehouse, CATEGORY_PROPENSITY, model, WINDOWS)
+
+    def _keep(
+        context: dg.AssetExecutionContext,
+        warehouse: Warehouse,
+        table: Table,
+        model: Recommender | CategoryPropensity,
+        inputs: Sequence[dg.AssetKey],
+    ) -> dg.MaterializeResult:
+        run = saved_run(context, settings, table.name, model, model, inputs)
+        rows = _Counted(
+            part.with_columns(
+                as_of_date=pl.lit(model.as_of_date), model_run_id=pl.lit(run.model_run_id)
+            )
+            for part in model.lists()
+        )
+        warehouse.write(
+            in_service(warehouse, run, "trained on the newest purchases"),
+            Write(table, rows, matching={"as_of_date": model.as_of_date}),
+        )
+        context.log_event(dg.AssetMaterialization(asset_key=MODEL_RUNS_KEY))
+        context.log.info(model.summary())
+        return dg.MaterializeResult(
+            metadata={
+                "dagster/row_count": rows.count,
+                "model_run_id": run.model_run_id,
+                "metrics": dg.MetadataValue.json(run.metrics),
+            }
+        )
+
+    return [recommend, score_departments]
+
+
+def _purchases(warehouse: Warehouse) -> dict[str, pl.DataFrame]:
+    """Customers and products stand in the order that the numbers in the mart count in."""
+    return {
+        "purchases": warehouse.read(
+            "select customer_number, product_number, order_date from marts.mart_product_purchases"
+        ),
+        "customers": warehouse.read("select customer_id from core.dim_customers order by all"),
+        "products": warehouse.read(
+            "select product_id, department, category, product_type from core.dim_products "
+            "order by product_id"
+        ),
+    }
+
+
+def _windows(warehouse: Warehouse) -> dict[str, pl.DataFrame]:
+    """All customers of today, and of the days before as many as training needs."""
+    as_of = warehouse.as_of()
+    customers = warehouse.counts(["core.dim_customers"])["core.dim_customers"]
+    chosen = {"day": as_of, "every": max(-(-customers // MOST_TRAINING_CUSTOMERS), 1)}
+    where = "where as_of_date = $day or hash(customer_id) % $every = 0"
+    names = ", ".join(("customer_id", "as_of_date", *category_propensity.CUSTOMER_FACTS))
+    return {
+        "windows": warehouse.read(f"select * from marts.mart_department_windows {where}", chosen),
+        "features": warehouse.read(
+            f"select {names} from marts.mart_customer_features {where}", chosen
+        ),
+    }
+
+
+def _refused(context: dg.AssetExecutionContext, refusal: ModelRefused) -> dg.MaterializeResult:
+    # A company that sells one thing, or began last month, still gets everything else.
+    context.log.warning(f"Nothing new to offer, the last rows stay: {refusal}")
+    return dg.MaterializeResult(metadata={"dagster/row_count": 0, "refused": str(refusal)})
+
+
+class _Counted:
+    """Parts as they come, and how many rows they had."""
+
+    def __init__(self, parts: Iterator[pl.DataFrame]) -> None:
+        self.parts, self.count = parts, 0
+
+    def __iter__(self) -> Iterator[pl.DataFrame]:
+        for part in self.parts:
+            self.count += part.height
+            yield part
