@@ -39,21 +39,28 @@ def main(context: click.Context) -> None:
 
 @main.command()
 @click.option("--full", is_flag=True, help="Make everything again, changed or not.")
+@click.option("--refit-clusters", is_flag=True, help="Fit the kept clusters again.")
 @click.pass_obj
-def run(settings: Settings, full: bool) -> None:
+def run(settings: Settings, full: bool, refit_clusters: bool) -> None:
     """Land what is new and make every table that follows from it."""
     started = time.perf_counter()
     # A run keeps nearly all it allocates until its end: looking for garbage less often saves a
     # second of its few dozen, and costs no memory worth mentioning.
     gc.set_threshold(100_000, 20, 20)
     _prepare(settings)
+    from dagster_project.assets.clusters import CLUSTERS
     from dagster_project.refresh import RefreshError, refresh, summary
     from dagster_project.resources import WarehouseBusyError
     from landing.declarations import DeclarationError
     from landing.pseudonyms import PseudonymKeyError
 
     try:
-        made = refresh(settings, full=full)
+        made = refresh(
+            settings,
+            full=full,
+            forced=[CLUSTERS] if refit_clusters else [],
+            refit_clusters=refit_clusters,
+        )
     except (RefreshError, WarehouseBusyError, PseudonymKeyError, DeclarationError) as error:
         raise click.ClickException(str(error)) from None
     click.echo(summary(settings))

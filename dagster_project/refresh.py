@@ -55,6 +55,8 @@ def refresh(
         # Without the warehouse, what Dagster remembers of its tables is of no use.
         if full or not settings.warehouse_path.exists():
             return _make(defs, instance, graph.executable_asset_keys)
+        # A newer version may write tables that this warehouse does not have.
+        warehouse_of(settings).ensure_tables()
         declarations = read_declarations(settings.sources_file)
         landed = landing_keys(declarations)
         made = 0

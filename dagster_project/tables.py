@@ -71,10 +71,11 @@ CLUSTER_ASSIGNMENTS = Table(
         _CUSTOMER,
         _AS_OF,
         _RUN,
-        Column("cluster_id", "integer", "Number of the cluster, 0 is the most valuable."),
+        Column("cluster_id", "integer", "The cluster's number; it outlives a new fit."),
         Column("cluster_name", "varchar", "Name by rule from the cluster's profile."),
         Column("map_x", "double", "First coordinate of the cluster map."),
         Column("map_y", "double", "Second coordinate of the cluster map."),
+        Column("map_z", "double", "Third coordinate, for a map in space."),
     ),
 )
 CHURN_SCORES = Table(

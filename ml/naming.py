@@ -1,8 +1,9 @@
 """Names for clusters, by rule from their profile beside that of all customers.
 
 Here belong the words and the thresholds behind them. The same profile beside the same customers
-gets the same name, whatever its cluster number was. A name says what the customers do; what to do
-about it is a segment's business.
+gets the same name, whatever its cluster number was, and a name that a cluster has is kept as long
+as it is nearly earned: a profile that lies at a border of two words would change them day by day. A
+name says what the customers do; what to do about it is a segment's business.
 
 The rules read medians, so that one very large account does not rename its cluster, and ratios to
 the median of all customers, so that the words mean the same in a grocery and in a furniture shop.
@@ -11,7 +12,8 @@ the median of all customers, so that the words mean the same in a grocery and in
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from itertools import product
 
 import polars as pl
 
@@ -27,9 +29,12 @@ VERY_LATE = 8.0
 OVERDUE = 1.2
 # Being late by ratio alone is no news in a shop where everyone came yesterday ...
 QUIET_DAYS = 28
+WEEK = 7
 # ... and half a window of silence is, even where everyone is slow.
 LONG_QUIET_DAYS = WINDOW_DAYS // 2
 LONG_QUIET = 2.0
+# A kept name stays while a profile this much off would still earn it.
+SLACK = 1.15
 
 # measure → words for the lower and the upper of two clusters of one name, then for three
 _QUALIFIERS = {
@@ -93,32 +98,71 @@ def name_of(profile: Profile, everyone: Profile) -> str:
     return "Regular light spenders" if money <= LOW else "Regular shoppers"
 
 
-def name_clusters(profiles: pl.DataFrame, everyone: Mapping[str, float]) -> dict[int, str]:
+def name_clusters(
+    profiles: pl.DataFrame,
+    everyone: Mapping[str, float],
+    kept: Mapping[int, str] | None = None,
+) -> dict[int, str]:
     """Name every cluster, each differently.
 
     `profiles` has one row per cluster with the medians of `MEASURES`, `everyone` the medians of all
-    customers. Clusters that earn the same name are told apart by the measure in which they differ
-    most ("Regular shoppers, higher spend").
+    customers, `kept` the names that clusters have so far. Clusters that earn the same name are told
+    apart by the measure in which they differ most ("Regular shoppers, higher spend").
     """
+    kept = kept or {}
     overall = Profile(**{measure: float(everyone[measure]) for measure in MEASURES})
     shared: dict[str, list[tuple[int, Profile]]] = {}
     for row in profiles.sort("cluster_id").iter_rows(named=True):
         profile = Profile(**{measure: float(row[measure]) for measure in MEASURES})
-        shared.setdefault(name_of(profile, overall), []).append((row["cluster_id"], profile))
+        name = name_of(profile, overall)
+        before = kept.get(row["cluster_id"], "").split(",")[0]
+        if before != name and before in _nearly_earned(profile, overall):
+            name = before
+        shared.setdefault(name, []).append((row["cluster_id"], profile))
     names: dict[int, str] = {}
     for name, members in shared.items():
         if len(members) == 1:
             names[members[0][0]] = name
             continue
-        measure = max(MEASURES, key=lambda m: _spread(m, members))
-        ordered = sorted(members, key=lambda member: (getattr(member[1], measure), member[0]))
-        for place, (cluster_id, _) in enumerate(ordered):
-            names[cluster_id] = f"{name}, {_qualifier(name, measure, place, len(ordered))}"
+        ways = [
+            _told_apart(name, measure, members)
+            for measure in sorted(MEASURES, key=lambda m: -_spread(m, members))
+        ]
+        so_far = {cluster_id: kept.get(cluster_id) for cluster_id, _ in members}
+        # Another measure may differ more today; the words in use stay while they are true.
+        names |= so_far if so_far in ways else ways[0]
     return names
 
 
+def _nearly_earned(profile: Profile, everyone: Profile) -> set[str]:
+    """Return the names that a profile a little off would get."""
+    return {
+        name_of(
+            replace(
+                profile,
+                **{
+                    measure: getattr(profile, measure) * factor
+                    for measure, factor in zip(MEASURES, factors, strict=True)
+                },
+            ),
+            everyone,
+        )
+        for factors in product((1 / SLACK, 1.0, SLACK), repeat=len(MEASURES))
+    }
+
+
+def _told_apart(name: str, measure: str, members: list[tuple[int, Profile]]) -> dict[int, str]:
+    ordered = sorted(members, key=lambda member: (getattr(member[1], measure), member[0]))
+    return {
+        cluster_id: f"{name}, {_qualifier(name, measure, place, len(ordered))}"
+        for place, (cluster_id, _) in enumerate(ordered)
+    }
+
+
 def _spread(measure: str, members: list[tuple[int, Profile]]) -> float:
-    values = [max(getattr(profile, measure), 0.0) + 1 for _, profile in members]
+    # Two days instead of none are three times as many, and yet no silence.
+    least = WEEK if measure == "recency_days" else 1
+    values = [max(getattr(profile, measure), 0.0) + least for _, profile in members]
     return max(values) / min(values)
 
 

@@ -134,6 +134,7 @@ def render(data: ReportData) -> str:
         grid=_rfm_grid(data),
         cohort=_cohorts(data.cohort_retention, specs),
         clusters=_clusters(data, specs),
+        choice=_cluster_choice(data.model_runs),
         churn=_churn(churn, specs),
         value=_value(data, specs),
         offers=offers(data.model_runs),
@@ -451,6 +452,48 @@ def _clusters(data: ReportData, specs: dict[str, dict[str, Any]]) -> dict[str, A
             for row in figures.iter_rows(named=True)
         ],
     }
+
+
+def _cluster_choice(model_runs: pl.DataFrame) -> dict[str, Any] | None:
+    """Word why these clusters and no others; the candidates come from the run that serves."""
+    runs = model_runs.filter(
+        (pl.col("model_name") == "cluster_assignments") & pl.col("is_champion")
+    )
+    metrics = json.loads(runs["metrics"][-1]) if runs.height else {}
+    if not metrics.get("candidates"):
+        return None
+    rows = [
+        {
+            "name": f"{row['method']}, {row['view']}",
+            "groups": count(row["k"]),
+            "stability": _decimals(row["stability"]),
+            "sizes": f"{share(row['smallest_share'])} to {share(row['largest_share'])}",
+            "repurchase": _decimals(row["repurchase_roc_auc"]),
+            "spend": share(row["spend_explained_share"]),
+            "silhouette": _decimals(row["silhouette"]),
+            "reason": row["reason"],
+            "is_chosen": row["is_chosen"],
+        }
+        for row in sorted(
+            metrics["candidates"],
+            key=lambda row: (not row["is_chosen"], -(row["repurchase_roc_auc"] or 0)),
+        )
+    ]
+    pairs, stable = metrics.get("repurchase_roc_auc"), metrics.get("stability")
+    return {
+        "rows": rows,
+        "count": count(len(rows)),
+        "fitted": _day(runs["as_of_date"][-1]),
+        "because": metrics["fitted_because"].rstrip("."),
+        "pairs": None if pairs is None else f"{100 * pairs:.0f}",
+        "spend": share(metrics.get("spend_explained_share")),
+        "stable": None if stable is None else f"{stable:.2f}",
+        "method": metrics["method"],
+    }
+
+
+def _decimals(value: float | None) -> str:
+    return "–" if value is None else f"{value:.2f}"
 
 
 def _churn(churn: ChurnQuality | None, specs: dict[str, dict[str, Any]]) -> dict[str, Any] | None:

@@ -29,6 +29,7 @@ def model_assets(
     settings: Settings,
     *,
     cluster: Callable[..., ClusterResult] = cluster_customers,
+    refit_clusters: bool = False,
     train_churn: Callable[..., ChurnResult] = train_and_score,
     predict_value: Callable[..., LifetimeValueResult] = predict_lifetime_value,
     train_products: Callable[..., Recommender] = train_recommender,
@@ -36,7 +37,7 @@ def model_assets(
 ) -> list[dg.AssetsDefinition | dg.AssetSpec]:
     """Every model, and the table that records their runs."""
     return [
-        clusters_asset(settings, cluster),
+        clusters_asset(settings, cluster, is_refit_asked=refit_clusters),
         churn_asset(settings, train_churn),
         value_asset(settings, predict_value),
         *recommendation_assets(settings, train_products, train_departments),

@@ -127,7 +127,7 @@ create table ml.model_runs as
 create table ml.cluster_assignments as
     select customer_id, as_of_date, 'run-kmeans' as model_run_id,
         (recency_score % 3)::integer as cluster_id, 'cluster ' || recency_score % 3 as cluster_name,
-        recency_days::double as map_x, frequency::double as map_y
+        recency_days::double as map_x, frequency::double as map_y, 0.0::double as map_z
     from marts.mart_customer_rfm;
 create table ml.churn_scores as
     select customer_id, as_of_date, 'run-churn' as model_run_id,

@@ -33,7 +33,14 @@ PUBLIC = {
     ],
     "identity": ["person_identifiers"],
     "marts": ["mart_customer_rfm", "mart_cohort_retention", "mart_customer_features"],
-    "ml": ["cluster_assignments", "churn_scores", "lifetime_values", "model_runs"],
+    "ml": [
+        "cluster_assignments",
+        "churn_scores",
+        "lifetime_values",
+        "recommendations",
+        "category_propensity",
+        "model_runs",
+    ],
     "segments": ["dim_segments", "segment_membership", "segment_history", "segment_scorecard"],
     "quality": ["load_ledger", "gate_results"],
 }
@@ -79,9 +86,9 @@ def test_a_new_day_gives_the_rows_of_a_rebuild(built: Settings, tmp_path: Path) 
     )
     run(home)
     assert warehouse_of(home).as_of() == date(2017, 12, 30)
-    # A champion of yesterday would serve on; which model serves is kept, as decisions are.
+    # Yesterday's champion and clusters would serve on: which models serve depends on the past.
     with warehouse_of(home).connect() as connection:
-        for table in ("model_runs", "churn_scores", "cluster_assignments"):
+        for table in PUBLIC["ml"]:
             connection.execute(f"delete from ml.{table}")
     shutil.copytree(built.landing_dir, home.landing_dir, dirs_exist_ok=True)
     run(home)

@@ -6,11 +6,9 @@ from fractions import Fraction
 import pytest
 import skops.io
 from test_ml_churn import QUICK, simulated, train_and_score
-from test_ml_clustering import planted
 
 from ml import artifacts
 from ml.churn import FEATURES, ChurnModel
-from ml.clustering import ClusterModel, cluster_customers
 from ml.errors import FeatureListChanged, UnreadableArtifact
 
 
@@ -29,16 +27,6 @@ def test_a_churn_model_scores_the_same_after_a_round_trip(churn, tmp_path):
     loaded = ChurnModel.from_parts(FEATURES, parts)
     assert (loaded.score(features) == model.score(features)).all()
     assert [item.name for item in path.parent.iterdir()] == ["churn.skops"]
-
-
-def test_a_cluster_model_assigns_the_same_after_a_round_trip(tmp_path):
-    rfm = planted({"best": 60, "light": 60, "gone": 60})
-    model = cluster_customers(rfm).model
-    path = artifacts.save(
-        tmp_path / "c.skops", kind="clusters", features=model.features, parts=model.as_parts()
-    )
-    parts = artifacts.load(path, kind="clusters", features=model.features)
-    assert ClusterModel.from_parts(model.features, parts).assign(rfm).equals(model.assign(rfm))
 
 
 def test_another_feature_list_is_refused_by_name(tmp_path):

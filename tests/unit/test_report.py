@@ -139,6 +139,32 @@ VALUE_METRICS = {
         for d in range(1, 11)
     ],
 }
+CANDIDATE = {
+    "view": "rfm",
+    "method": "ward",
+    "k": 4,
+    "stability": None,
+    "smallest_share": 0.1,
+    "largest_share": 0.4,
+    "repurchase_roc_auc": 0.8,
+    "spend_explained_share": 0.3,
+    "silhouette": 0.4,
+    "is_chosen": False,
+    "reason": "says less of the next period",
+}
+CHOICE = {
+    "method": "k-means",
+    "fitted_because": "no clusters are kept yet",
+    "stability": 0.93,
+    "repurchase_roc_auc": 0.852,
+    "spend_explained_share": 0.39,
+    "candidates": [
+        CANDIDATE,
+        CANDIDATE | {"is_chosen": True, "method": "k-means", "reason": "chosen: says most"},
+        dict.fromkeys(CANDIDATE)
+        | {"view": "rfm", "method": "hdbscan", "is_chosen": False, "reason": "no groups found"},
+    ],
+}
 ROWS = {
     "customer_rfm": [
         (f"secret-{n}", n, 5, Decimal("10.5"), 1 + n % 5, 3, 4, "at risk") for n in range(20)
@@ -154,7 +180,7 @@ ROWS = {
     "model_runs": [
         ("churn_scores", TODAY - timedelta(28), json.dumps(METRICS), True),
         ("churn_scores", TODAY, json.dumps(METRICS | {"base_rate": 0.99}), False),
-        ("cluster_assignments", TODAY, "{}", True),
+        ("cluster_assignments", TODAY, json.dumps(CHOICE), True),
         ("lifetime_value_28d", TODAY, json.dumps(VALUE_METRICS), True),
     ],
     "dim_segments": [
@@ -279,6 +305,10 @@ def test_words_and_figures(html):
         "Rank correlation 1 is the right order; 0 is a guess. 0.780 0.770 to 0.790 0.750 0.700",
         "Large misses weigh most; lower is better. $105 $100 to $111 – $120",
         "Nobody today: Empty one.",
+        "3 ways to group were compared",
+        "in 85 of 100 such pairs the first one's group said so",
+        "says less of the next period",
+        "no groups found",
         "Rows read 1,000,000 Rows loaded 999,990 Rows in quarantine 10 Files refused 1",
         "1 quality rule failed.",
         "marts.mart_y between b 12",
