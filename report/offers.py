@@ -32,8 +32,8 @@ def offers(model_runs: pl.DataFrame) -> dict[str, Any] | None:
     metrics = json.loads(runs.sort("as_of_date")["metrics"][-1])
     kinds = [
         _kind(*_KINDS[kind], judged)
-        for kind, judged in (metrics.get("kinds") or {}).items()
-        if kind in _KINDS and judged["recall"].get(judged["serving"], [None])[0] is not None
+        for kind, judged in ((kind, metrics["kinds"].get(kind)) for kind in _KINDS)
+        if judged and judged["recall"].get(judged["serving"], [None])[0] is not None
     ]
     return {
         "departments": _departments(model_runs),
