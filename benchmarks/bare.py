@@ -14,32 +14,25 @@ import time
 import uuid
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from datetime import UTC, date, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
 
 import duckdb
 import polars as pl
 
+from benchmarks.bare_models import BareModels, replace_rows
 from dagster_project.settings import Settings
 from dagster_project.tables import (
-    CHURN_SCORES,
-    CLUSTER_ASSIGNMENTS,
     DIM_SEGMENTS,
     GATE_RESULTS,
-    MODEL_RUNS,
     SEGMENT_HISTORY,
     SEGMENT_MEMBERSHIP,
     SEGMENT_RECORDED_DAYS,
     SEGMENT_SCORECARD,
-    Table,
 )
 from expectations.suites import Suite
 from landing.declarations import Declarations, read_declarations
-
-if TYPE_CHECKING:
-    from ml.model_runs import ModelRun
 
 
 @dataclass(frozen=True)
@@ -80,10 +73,10 @@ class Bare:
             for statement in self.plan.statements:
                 connection.execute(statement).fetchall()
         self._judge("marts")
-        with _step("churn_scores"):
-            self._score_churn()
-        with _step("cluster_assignments"):
-            self._assign_clusters()
+        with self.connect() as connection:
+            BareModels(
+                self.settings, connection, self.plan.data_versions, self.plan.code_version
+            ).make(_step)
         self._judge("ml")
         with _step("segments"):
             self._name_segments()
@@ -107,68 +100,9 @@ class Bare:
                     run_id=pl.lit(self.run_id),
                     checked_at=pl.lit(datetime.now(UTC).replace(tzinfo=None)),
                 )
-                replace_rows(connection, GATE_RESULTS, rows, {"run_id": self.run_id, "gate": gate})
-
-    def _assign_clusters(self) -> None:
-        from ml.champion import Decision, crown, recorded
-        from ml.clustering import cluster_customers
-
-        with self.connect() as connection:
-            result = cluster_customers(connection.sql("from marts.mart_customer_rfm").pl())
-            run = self._saved(CLUSTER_ASSIGNMENTS, result)
-            runs = recorded(_runs_of(connection, run.model_name), run)
-            decision = Decision("promoted", "fitted on today's customers")
-            runs = crown(runs, run.model_name, run.model_run_id, decision)
-            _publish(connection, CLUSTER_ASSIGNMENTS, result, runs, result.assignments, run)
-
-    def _score_churn(self) -> None:
-        import yaml
-
-        from ml.artifacts import load
-        from ml.churn import ChurnModel, train_and_score
-        from ml.churn_serving import serve
-        from ml.feature_policy import read_policies
-
-        written = (self.settings.project_dir / "features.yml").read_text(encoding="utf-8")
-        policies = read_policies(yaml.safe_load(written))
-        with self.connect() as connection:
-            features = connection.sql("from marts.mart_customer_features").pl()
-            labels = connection.sql("from marts.mart_churn_labels").pl()
-            result = train_and_score(features, labels, policies=policies)
-            run = self._saved(CHURN_SCORES, result)
-            newest = features.filter(pl.col("as_of_date") == result.as_of_date)
-            runs = _runs_of(connection, run.model_name)
-
-            def champion(path: str) -> ChurnModel:
-                file = self.settings.home / path
-                parts = load(file, kind=CHURN_SCORES.name, features=result.features)
-                return ChurnModel.from_parts(result.features, parts)
-
-            served = serve(result, run, runs, newest, champion)
-            run = replace(run, model_run_id=served.model_run_id)
-            _publish(connection, CHURN_SCORES, result, served.runs, served.scores, run)
-
-    def _saved(self, table: Table, result: Any) -> "ModelRun":
-        from ml.artifacts import save
-        from ml.model_runs import ModelRun
-
-        run = ModelRun.of(
-            model_name=table.name,
-            as_of_date=result.as_of_date,
-            data_version=self.plan.data_versions[table.name],
-            features=result.features,
-            parameters=result.parameters,
-            metrics=result.metrics,
-            code_version=self.plan.code_version,
-        )
-        run = replace(run, artifact_path=f"models/{table.name}/{run.model_run_id}.skops")
-        save(
-            self.settings.home / run.artifact_path,
-            kind=table.name,
-            features=result.features,
-            parts=result.model.as_parts(),
-        )
-        return run
+                replace_rows(
+                    connection, GATE_RESULTS, [rows], {"run_id": self.run_id, "gate": gate}
+                )
 
     def _name_segments(self) -> None:
         from segments.history import History, advance
@@ -184,6 +118,7 @@ class Bare:
                 connection.sql("from core.dim_customers").pl(),
                 _on(connection, "ml.cluster_assignments", as_of),
                 _on(connection, "ml.churn_scores", as_of),
+                _on(connection, "ml.lifetime_values", as_of).filter(pl.col("horizon_days") == 28),
             )
             named = expand(load(self.settings.segments_file, customers.schema), customers)
             membership = evaluate(named, customers)
@@ -200,7 +135,7 @@ class Bare:
                 SEGMENT_SCORECARD: scorecard(named, membership, customers, history, as_of),
             }
             for table, frame in rows.items():
-                replace_rows(connection, table, frame, {})
+                replace_rows(connection, table, [frame], {})
             self.settings.history_dir.mkdir(parents=True, exist_ok=True)
             for table in (SEGMENT_HISTORY, SEGMENT_RECORDED_DAYS):
                 copy = self.settings.history_dir / f"{table.name}.parquet"
@@ -219,6 +154,7 @@ class Bare:
                     customer_rfm=_on(connection, "marts.mart_customer_rfm", as_of),
                     cohort_retention=connection.sql("from marts.mart_cohort_retention").pl(),
                     cluster_assignments=_on(connection, "ml.cluster_assignments", as_of),
+                    lifetime_values=_on(connection, "ml.lifetime_values", as_of),
                     model_runs=connection.sql("from ml.model_runs").pl(),
                     dim_segments=connection.sql("from segments.dim_segments").pl(),
                     segment_scorecard=connection.sql("from segments.segment_scorecard").pl(),
@@ -232,44 +168,6 @@ class Bare:
             )
         self.settings.reports_dir.mkdir(parents=True, exist_ok=True)
         (self.settings.reports_dir / "segment_report.html").write_text(page, encoding="utf-8")
-
-
-def _runs_of(connection: duckdb.DuckDBPyConnection, model_name: str) -> pl.DataFrame:
-    return connection.sql(
-        "select * from ml.model_runs where model_name = $name", params={"name": model_name}
-    ).pl()
-
-
-def _publish(
-    connection: duckdb.DuckDBPyConnection,
-    table: Table,
-    result: Any,
-    runs: pl.DataFrame,
-    rows: pl.DataFrame,
-    run: "ModelRun",
-) -> None:
-    identified = rows.with_columns(
-        as_of_date=pl.lit(result.as_of_date), model_run_id=pl.lit(run.model_run_id)
-    )
-    replace_rows(connection, MODEL_RUNS, runs, {"model_name": run.model_name})
-    replace_rows(connection, table, identified, {"as_of_date": result.as_of_date})
-
-
-def replace_rows(
-    connection: duckdb.DuckDBPyConnection,
-    table: Table,
-    rows: pl.DataFrame,
-    matching: Mapping[str, object],
-) -> None:
-    """Put rows in the place of those where `matching` holds (of all, when it is empty)."""
-    condition = " and ".join(f'"{name}" = ?' for name in matching) or "true"
-    incoming = rows.select([column.name for column in table.columns])
-    connection.execute("begin")
-    connection.execute(f"delete from {table.qualified} where {condition}", [*matching.values()])
-    connection.register("incoming", incoming)
-    connection.execute(f"insert into {table.qualified} from incoming")
-    connection.unregister("incoming")
-    connection.execute("commit")
 
 
 def _as_of(connection: duckdb.DuckDBPyConnection) -> date:

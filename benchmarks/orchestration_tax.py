@@ -51,7 +51,10 @@ PARTS = {
     "landing": ("landing",),
     "gates": ("gate_landing", "gate_marts", "gate_ml"),
     "dbt": ("links", "warehouse"),
-    "ml": ("match_scores", "cluster_assignments", "churn_scores"),
+    "ml": (
+        *("match_scores", "category_propensity", "churn_scores", "cluster_assignments"),
+        *("lifetime_values", "recommendations"),
+    ),
     "segments": ("segments",),
     "report": ("segment_report",),
 }
@@ -290,9 +293,7 @@ def _plan(home: Path) -> Plan:
     with duckdb.connect(home / "warehouse.duckdb", read_only=True) as connection:
         versions = connection.execute(
             """
-            select model_name, data_version from ml.model_runs where model_run_id in (
-                select model_run_id from ml.cluster_assignments
-                union all select model_run_id from ml.churn_scores)
+            select model_name, max_by(data_version, rowid) from ml.model_runs group by model_name
             """
         ).fetchall()
     return Plan(statements_of_dbt(home), suites, dict(versions), version_of(ml))
