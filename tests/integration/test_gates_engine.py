@@ -78,6 +78,18 @@ create table quality.quarantine as
 create table core.dim_customers as
     select 'c' || i as customer_id, date '2023-01-01' as first_order_date, 5 as order_count
     from range(250) as t(i);
+create table core.dim_products as
+    select 'p' || i as product_id, 'department ' || i // 3 as department from range(6) as t(i);
+create table marts.mart_product_purchases as
+    with customers as (
+        select customer_id, row_number() over (order by customer_id) - 1 as customer_number
+        from core.dim_customers
+    ), products as (
+        select product_id, row_number() over (order by product_id) - 1 as product_number
+        from core.dim_products
+    )
+    select customer_id, customer_number, product_id, product_number, date '2024-12-01' as order_date
+    from customers cross join products where product_number < 3;
 create table marts.mart_customer_rfm as
     with base as (
         select customer_id, row_number() over (order by length(customer_id), customer_id) - 1 as i
@@ -110,6 +122,9 @@ create table marts.mart_customer_features as
         (recency_days < 28)::integer * 2 as order_count_28d,
         (recency_days < 90)::integer * 3 as order_count_90d,
         (recency_days < 365)::integer * 4 as order_count_365d,
+        (recency_days < 28)::integer * 20.0 as spend_amount_28d,
+        (recency_days < 90)::integer * 30.0 as spend_amount_90d,
+        (recency_days < 365)::integer * 40.0 as spend_amount_365d,
         0 as order_count_prior_28d, 0 as order_count_prior_90d, 0 as return_count_365d,
         3 as active_week_count_90d, 9 as active_week_count_365d, 4 as distinct_product_count_90d,
         2 as distinct_department_count_90d, 1 as store_count_90d,
@@ -122,8 +137,8 @@ create table marts.mart_churn_labels as
         recency_days > 200 as is_churned
     from marts.mart_customer_features where as_of_date + 28 <= date '2024-12-31';
 create table ml.model_runs as
-    select * from (values ('run-kmeans', 'kmeans'), ('run-churn', 'churn'))
-        as t(model_run_id, model_name);
+    select * from (values ('run-kmeans', 'kmeans'), ('run-churn', 'churn'), ('run-next', 'next'),
+        ('run-value', 'value')) as t(model_run_id, model_name);
 create table ml.cluster_assignments as
     select customer_id, as_of_date, 'run-kmeans' as model_run_id,
         (recency_score % 3)::integer as cluster_id, 'cluster ' || recency_score % 3 as cluster_name,
@@ -133,6 +148,20 @@ create table ml.churn_scores as
     select customer_id, as_of_date, 'run-churn' as model_run_id,
         recency_days / 500.0 as churn_score
     from marts.mart_customer_rfm;
+create table ml.lifetime_values as
+    select customer_id, as_of_date, 28 as horizon_days, 'run-value' as model_run_id,
+        1.0 as expected_order_count, frequency * 0.3 as expected_value_amount,
+        1.0 as floor_value_amount, 1 + recency_days // 50 as value_decile
+    from marts.mart_customer_rfm;
+create table ml.recommendations as
+    select customer_id, date '2024-12-31' as as_of_date, 'run-next' as model_run_id,
+        if(place < 3, 'repeat', 'cross_sell') as kind, (1 + place % 3)::integer as rank,
+        'p' || place as product_id, 0.5 as score, 'bought together' as reason
+    from core.dim_customers, range(6) as t(place);
+create table ml.category_propensity as
+    select customer_id, date '2024-12-31' as as_of_date, 'run-next' as model_run_id,
+        'department ' || place as department, 0.5 as purchase_score
+    from core.dim_customers, range(2) as t(place);
 """
 
 
@@ -180,6 +209,8 @@ def test_clean_data_passes_every_rule_in_the_suites_order(warehouse: Path) -> No
 
 
 RFM, FEATURES, LABELS = "mart_customer_rfm", "mart_customer_features", "mart_churn_labels"
+VALUES, OFFERS, DEPARTMENTS = "lifetime_values", "recommendations", "category_propensity"
+PURCHASES = "mart_product_purchases"
 CLUSTERS, SCORES, LEDGER = "cluster_assignments", "churn_scores", "load_ledger"
 NOT_NULL = "expect_column_values_to_not_be_null"
 BETWEEN = "expect_column_values_to_be_between"
@@ -490,6 +521,80 @@ FAULTS = [
         "scores_are_near_what_happened",
         None,
         1,
+    ),
+    # lifetime values
+    (
+        VALUES,
+        "update {t} set expected_value_amount = -1 where value_decile = 1",
+        "expectations_are_amounts",
+        None,
+        25,
+    ),
+    (
+        VALUES,
+        "delete from {t} where value_decile = 1",
+        "everybody_of_today_or_nobody",
+        None,
+        25,
+    ),
+    (
+        VALUES,
+        "update {t} set expected_value_amount = expected_value_amount * 100",
+        "totals_are_near_what_was_spent_before",
+        None,
+        1,
+    ),
+    (
+        VALUES,
+        "update {t} set expected_value_amount = 7",
+        "expectations_tell_customers_apart",
+        None,
+        1,
+    ),
+    # next products and departments
+    (OFFERS, "delete from {t} where rank = 2", "ranks_have_no_gap", None, 500),
+    (
+        OFFERS,
+        "update {t} set product_id = 'gone' where product_id = 'p4'",
+        "every_product_is_known",
+        None,
+        1,
+    ),
+    (
+        OFFERS,
+        "update {t} set kind = 'repeat', rank = 4 where product_id = 'p3'",
+        "a_repeat_was_bought_and_a_cross_sell_was_not",
+        None,
+        250,
+    ),
+    (OFFERS, "update {t} set reason = ' ' where rank = 1", "every_column_is_filled", None, 500),
+    (
+        DEPARTMENTS,
+        "delete from {t} where customer_id = 'c1' and department = 'department 1'",
+        "every_customer_is_scored_for_every_department",
+        None,
+        1,
+    ),
+    (
+        DEPARTMENTS,
+        "update {t} set department = 'none' where department = 'department 1'",
+        "every_department_is_known",
+        None,
+        1,
+    ),
+    (
+        PURCHASES,
+        "update {t} set customer_number = customer_number + 1",
+        "numbers_are_places_in_the_lists",
+        None,
+        250,
+    ),
+    (
+        PURCHASES,
+        "update {t} set order_date = date '2025-01-01' where product_number = 0",
+        "no_purchase_is_from_after_today",
+        None,
+        250,
     ),
 ]
 
