@@ -15,6 +15,7 @@ import polars as pl
 
 from dagster_project.settings import Settings
 from dagster_project.tables import (
+    CAMPAIGN_RESPONSES,
     CATEGORY_PROPENSITY,
     CHURN_SCORES,
     CLUSTER_ASSIGNMENTS,
@@ -43,6 +44,7 @@ class BareModels:
     def make(self, step: Callable[[str], AbstractContextManager[None]]) -> None:
         """Fit or apply each model and publish what it says."""
         for name, work in {
+            "campaign_responses": self._score_responses,
             "category_propensity": self._score_departments,
             "churn_scores": self._score_churn,
             "cluster_assignments": self._assign_clusters,
@@ -142,6 +144,20 @@ class BareModels:
         run = self._saved(CATEGORY_PROPENSITY.name, model, model)
         self._in_service(run, "trained on the newest purchases")
         self._publish(CATEGORY_PROPENSITY, run.model_run_id, model.lists())
+
+    def _score_responses(self) -> None:
+        from ml.campaign_response import train_campaign_response
+        from ml.campaign_rows import CUSTOMER_FACTS
+
+        names = ", ".join(("customer_id", "as_of_date", *CUSTOMER_FACTS))
+        model = train_campaign_response(
+            self._read("from marts.mart_campaign_responses"),
+            self._read(f"select {names} from marts.mart_customer_features"),
+            policies=self._policies(),
+        )
+        run = self._saved(CAMPAIGN_RESPONSES.name, model, model)
+        self._in_service(run, "trained on the newest campaigns")
+        self._publish(CAMPAIGN_RESPONSES, run.model_run_id, model.lists())
 
     def _policies(self) -> "Mapping[str, FeaturePolicy]":
         import yaml

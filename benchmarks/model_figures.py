@@ -14,6 +14,7 @@ from datetime import datetime
 from pathlib import Path
 
 from benchmarks import (
+    figures_campaign_response,
     figures_churn,
     figures_clusters,
     figures_lifetime_value,
@@ -26,6 +27,7 @@ PARTS: dict[str, Callable[[Sequence[str]], object]] = {
     "Lifetime value": figures_lifetime_value.main,
     "Next best product and department": figures_recommendations.main,
     "Clusters": figures_clusters.main,
+    "Campaign response": figures_campaign_response.main,
 }
 HEAD = """# Figures of the models
 

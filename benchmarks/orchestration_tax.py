@@ -53,7 +53,7 @@ PARTS = {
     "dbt": ("links", "warehouse"),
     "ml": (
         *("match_scores", "category_propensity", "churn_scores", "cluster_assignments"),
-        *("lifetime_values", "recommendations"),
+        *("lifetime_values", "recommendations", "campaign_responses"),
     ),
     "segments": ("segments",),
     "report": ("segment_report",),

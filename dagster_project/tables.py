@@ -139,6 +139,18 @@ CATEGORY_PROPENSITY = Table(
         Column("purchase_score", "double", "Probability of a purchase in the next 28 days."),
     ),
 )
+CAMPAIGN_RESPONSES = Table(
+    "ml",
+    "campaign_responses",
+    "One row per customer and as_of_date: how likely it redeems a coupon of the next campaign.",
+    ("customer_id", "as_of_date"),
+    (
+        _CUSTOMER,
+        _AS_OF,
+        _RUN,
+        Column("response_score", "double", "Probability to redeem one, should it be sent one."),
+    ),
+)
 DIM_SEGMENTS = Table(
     "segments",
     "dim_segments",
@@ -248,6 +260,7 @@ PYTHON_TABLES = (
     LIFETIME_VALUES,
     RECOMMENDATIONS,
     CATEGORY_PROPENSITY,
+    CAMPAIGN_RESPONSES,
     DIM_SEGMENTS,
     SEGMENT_MEMBERSHIP,
     SEGMENT_HISTORY,

@@ -3,7 +3,7 @@
 What belongs here: the parts that all models share. What does not: any one model.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import Any, Protocol
 
@@ -17,6 +17,7 @@ from dagster_project.settings import Settings
 from dagster_project.tables import MODEL_RUNS, Table
 from ml.artifacts import save
 from ml.champion import Decision, crown, recorded
+from ml.errors import ModelRefused
 from ml.model_runs import ModelRun
 
 MODEL_RUNS_KEY = dg.AssetKey([MODEL_RUNS.schema, MODEL_RUNS.name])
@@ -36,6 +37,16 @@ class Model(Protocol):
 
     def as_parts(self) -> dict[str, Any]:
         """Return what `ml.artifacts.save` stores."""
+
+
+class Listing(Fitted, Model, Protocol):
+    """A fit that yields its rows a part at a time."""
+
+    def lists(self) -> Iterator[pl.DataFrame]:
+        """Yield the rows, without the day and the run."""
+
+    def summary(self) -> str:
+        """Say in one line how good it is."""
 
 
 def model_spec(table: Table, deps: Sequence[dg.AssetKey]) -> dg.AssetSpec:
@@ -95,3 +106,54 @@ def in_service(warehouse: Warehouse, run: ModelRun, reason: str) -> Write:
     runs = recorded(runs_of(warehouse, run.model_name), run)
     runs = crown(runs, run.model_name, run.model_run_id, Decision("promoted", reason))
     return Write(MODEL_RUNS, runs, matching={"model_name": run.model_name})
+
+
+def keep_lists(
+    context: dg.AssetExecutionContext,
+    settings: Settings,
+    warehouse: Warehouse,
+    table: Table,
+    model: Listing,
+    inputs: Sequence[dg.AssetKey],
+    reason: str,
+) -> dg.MaterializeResult:
+    """Keep a model that serves without a contest, for the reason given, and write its rows."""
+    run = saved_run(context, settings, table.name, model, model, inputs)
+    rows = _Counted(
+        part.with_columns(
+            as_of_date=pl.lit(model.as_of_date), model_run_id=pl.lit(run.model_run_id)
+        )
+        for part in model.lists()
+    )
+    warehouse.write(
+        in_service(warehouse, run, reason),
+        Write(table, rows, matching={"as_of_date": model.as_of_date}),
+    )
+    context.log_event(dg.AssetMaterialization(asset_key=MODEL_RUNS_KEY))
+    context.log.info(model.summary())
+    return dg.MaterializeResult(
+        metadata={
+            "dagster/row_count": rows.count,
+            "model_run_id": run.model_run_id,
+            "metrics": dg.MetadataValue.json(run.metrics),
+        }
+    )
+
+
+def refused(context: dg.AssetExecutionContext, refusal: ModelRefused) -> dg.MaterializeResult:
+    """Say why there is nothing new, and let the run go on."""
+    # A company that sells one thing, or began last month, still gets everything else.
+    context.log.warning(f"Nothing new to offer, the last rows stay: {refusal}")
+    return dg.MaterializeResult(metadata={"dagster/row_count": 0, "refused": str(refusal)})
+
+
+class _Counted:
+    """Parts as they come, and how many rows they had."""
+
+    def __init__(self, parts: Iterator[pl.DataFrame]) -> None:
+        self.parts, self.count = parts, 0
+
+    def __iter__(self) -> Iterator[pl.DataFrame]:
+        for part in self.parts:
+            self.count += part.height
+            yield part

@@ -4,6 +4,7 @@ from collections.abc import Callable
 
 import dagster as dg
 
+from dagster_project.assets.campaigns import campaigns_asset
 from dagster_project.assets.churn import churn_asset
 from dagster_project.assets.clusters import clusters_asset
 from dagster_project.assets.model_runs import model_runs_spec
@@ -11,6 +12,7 @@ from dagster_project.assets.recommendations import recommendation_assets
 from dagster_project.assets.values import value_asset
 from dagster_project.settings import Settings
 from dagster_project.tables import (
+    CAMPAIGN_RESPONSES,
     CATEGORY_PROPENSITY,
     CHURN_SCORES,
     CLUSTER_ASSIGNMENTS,
@@ -18,6 +20,7 @@ from dagster_project.tables import (
     MATCH_SCORES,
     RECOMMENDATIONS,
 )
+from ml.campaign_response import CampaignResponse, train_campaign_response
 from ml.category_propensity import CategoryPropensity, train_category_propensity
 from ml.churn import ChurnResult, train_and_score
 from ml.clustering import ClusterResult, cluster_customers
@@ -34,6 +37,7 @@ def model_assets(
     predict_value: Callable[..., LifetimeValueResult] = predict_lifetime_value,
     train_products: Callable[..., Recommender] = train_recommender,
     train_departments: Callable[..., CategoryPropensity] = train_category_propensity,
+    train_responses: Callable[..., CampaignResponse] = train_campaign_response,
 ) -> list[dg.AssetsDefinition | dg.AssetSpec]:
     """Every model, and the table that records their runs."""
     return [
@@ -41,6 +45,7 @@ def model_assets(
         churn_asset(settings, train_churn),
         value_asset(settings, predict_value),
         *recommendation_assets(settings, train_products, train_departments),
+        campaigns_asset(settings, train_responses),
         model_runs_spec(
             [
                 MATCH_SCORES,
@@ -49,6 +54,7 @@ def model_assets(
                 LIFETIME_VALUES,
                 RECOMMENDATIONS,
                 CATEGORY_PROPENSITY,
+                CAMPAIGN_RESPONSES,
             ]
         ),
     ]

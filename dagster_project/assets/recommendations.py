@@ -5,20 +5,15 @@ What does not: how products or departments are ranked (``ml.recommendation``,
 ``ml.category_propensity``).
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable
 
 import dagster as dg
 import polars as pl
 
-from dagster_project.assets.model_runs import (
-    MODEL_RUNS_KEY,
-    in_service,
-    model_spec,
-    saved_run,
-)
-from dagster_project.resources import Warehouse, Write
+from dagster_project.assets.model_runs import keep_lists, model_spec, refused
+from dagster_project.resources import Warehouse
 from dagster_project.settings import Settings
-from dagster_project.tables import CATEGORY_PROPENSITY, RECOMMENDATIONS, Table
+from dagster_project.tables import CATEGORY_PROPENSITY, RECOMMENDATIONS
 from ml import category_propensity
 from ml.category_propensity import CategoryPropensity
 from ml.errors import ModelRefused
@@ -34,6 +29,7 @@ WINDOWS = (
     dg.AssetKey(["marts", "mart_department_windows"]),
 )
 MOST_TRAINING_CUSTOMERS = 50_000
+REASON = "trained on the newest purchases"
 
 
 def recommendation_assets(
@@ -53,8 +49,8 @@ def recommendation_assets(
         try:
             model = train_products(**_purchases(warehouse), as_of_date=warehouse.as_of())
         except ModelRefused as refusal:
-            return _refused(context, refusal)
-        return _keep(context, warehouse, RECOMMENDATIONS, model, PURCHASES)
+            return refused(context, refusal)
+        return keep_lists(context, settings, warehouse, RECOMMENDATIONS, model, PURCHASES, REASON)
 
     @dg.multi_asset(
         name="category_propensity",
@@ -68,36 +64,8 @@ def recommendation_assets(
         try:
             model = train_departments(**_windows(warehouse))
         except ModelRefused as refusal:
-            return _refused(context, refusal)
-        return _keep(context, warehouse, CATEGORY_PROPENSITY, model, WINDOWS)
-
-    def _keep(
-        context: dg.AssetExecutionContext,
-        warehouse: Warehouse,
-        table: Table,
-        model: Recommender | CategoryPropensity,
-        inputs: Sequence[dg.AssetKey],
-    ) -> dg.MaterializeResult:
-        run = saved_run(context, settings, table.name, model, model, inputs)
-        rows = _Counted(
-            part.with_columns(
-                as_of_date=pl.lit(model.as_of_date), model_run_id=pl.lit(run.model_run_id)
-            )
-            for part in model.lists()
-        )
-        warehouse.write(
-            in_service(warehouse, run, "trained on the newest purchases"),
-            Write(table, rows, matching={"as_of_date": model.as_of_date}),
-        )
-        context.log_event(dg.AssetMaterialization(asset_key=MODEL_RUNS_KEY))
-        context.log.info(model.summary())
-        return dg.MaterializeResult(
-            metadata={
-                "dagster/row_count": rows.count,
-                "model_run_id": run.model_run_id,
-                "metrics": dg.MetadataValue.json(run.metrics),
-            }
-        )
+            return refused(context, refusal)
+        return keep_lists(context, settings, warehouse, CATEGORY_PROPENSITY, model, WINDOWS, REASON)
 
     return [recommend, score_departments]
 
@@ -129,21 +97,3 @@ def _windows(warehouse: Warehouse) -> dict[str, pl.DataFrame]:
             f"select {names} from marts.mart_customer_features {where}", chosen
         ),
     }
-
-
-def _refused(context: dg.AssetExecutionContext, refusal: ModelRefused) -> dg.MaterializeResult:
-    # A company that sells one thing, or began last month, still gets everything else.
-    context.log.warning(f"Nothing new to offer, the last rows stay: {refusal}")
-    return dg.MaterializeResult(metadata={"dagster/row_count": 0, "refused": str(refusal)})
-
-
-class _Counted:
-    """Parts as they come, and how many rows they had."""
-
-    def __init__(self, parts: Iterator[pl.DataFrame]) -> None:
-        self.parts, self.count = parts, 0
-
-    def __iter__(self) -> Iterator[pl.DataFrame]:
-        for part in self.parts:
-            self.count += part.height
-            yield part

@@ -39,6 +39,7 @@ PUBLIC = {
         "lifetime_values",
         "recommendations",
         "category_propensity",
+        "campaign_responses",
         "model_runs",
     ],
     "segments": ["dim_segments", "segment_membership", "segment_history", "segment_scorecard"],

@@ -34,6 +34,7 @@ def test_the_shipped_suites_cover_the_borders() -> None:
         "marts/marts.mart_customer_features",
         "marts/marts.mart_customer_rfm",
         "marts/marts.mart_product_purchases",
+        "ml/ml.campaign_responses",
         "ml/ml.category_propensity",
         "ml/ml.churn_scores",
         "ml/ml.cluster_assignments",

@@ -1,0 +1,69 @@
+"""Sent campaigns → how likely each customer redeems a coupon of the next one.
+
+What belongs here: which tables feed the model. What does not: how responses are foreseen
+(``ml.campaign_response``).
+"""
+
+from collections.abc import Callable
+
+import dagster as dg
+import polars as pl
+
+from dagster_project.assets.model_runs import keep_lists, model_spec, refused
+from dagster_project.feature_dictionary import feature_policies
+from dagster_project.resources import Warehouse
+from dagster_project.settings import Settings
+from dagster_project.tables import CAMPAIGN_RESPONSES
+from ml.campaign_response import CampaignResponse
+from ml.campaign_rows import CUSTOMER_FACTS
+from ml.errors import ModelRefused
+
+INPUTS = (
+    dg.AssetKey(["marts", "mart_customer_features"]),
+    dg.AssetKey(["marts", "mart_campaign_responses"]),
+)
+MOST_TRAINING_SENDS = 200_000
+REASON = "trained on the newest campaigns"
+
+
+def campaigns_asset(
+    settings: Settings, train_responses: Callable[..., CampaignResponse]
+) -> dg.AssetsDefinition:
+    """``ml.campaign_responses``."""
+
+    @dg.multi_asset(
+        name="campaign_responses",
+        specs=[model_spec(CAMPAIGN_RESPONSES, INPUTS)],
+        pool="warehouse",
+    )
+    def score_responses(
+        context: dg.AssetExecutionContext, warehouse: Warehouse
+    ) -> dg.MaterializeResult:
+        warehouse.require_gates(["marts.mart_customer_features"])
+        policies = feature_policies(settings.project_dir)
+        try:
+            model = train_responses(**_sends(warehouse), policies=policies)
+        except ModelRefused as refusal:
+            return refused(context, refusal)
+        return keep_lists(context, settings, warehouse, CAMPAIGN_RESPONSES, model, INPUTS, REASON)
+
+    return score_responses
+
+
+def _sends(warehouse: Warehouse) -> dict[str, pl.DataFrame]:
+    """Return all customers of today, and the past of as many as training needs."""
+    mart = "marts.mart_campaign_responses"
+    every = max(-(-warehouse.counts([mart])[mart] // MOST_TRAINING_SENDS), 1)
+    chosen = {"day": warehouse.as_of(), "every": every}
+    names = ", ".join(("customer_id", "as_of_date", *CUSTOMER_FACTS))
+    return {
+        "responses": warehouse.read(
+            f"select * from {mart} where hash(customer_id) % $every = 0", {"every": every}
+        ),
+        "features": warehouse.read(
+            f"select {names} from marts.mart_customer_features "
+            "where as_of_date = $day or ("
+            f"hash(customer_id) % $every = 0 and customer_id in (select customer_id from {mart}))",
+            chosen,
+        ),
+    }

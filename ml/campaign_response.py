@@ -1,0 +1,235 @@
+"""Campaign response: how likely a customer redeems a coupon of the next campaign it is sent.
+
+Here belong the split of campaigns by time, fitting, calibration and the judgement beside the
+baselines. Which rows and facts are read is said in `ml.campaign_rows`.
+
+Two models are fitted. One knows the campaign: how long it is and how much of the customer's
+spending its coupons cover. The other does not, since nobody has planned the next campaign yet; it
+is the one that scores every customer. Both are judged on campaigns that began after all those that
+taught them had ended.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+import numpy as np
+import polars as pl
+
+from ml.averaged_pair import AveragedPair, PairSettings
+from ml.campaign_rows import (
+    CAMPAIGN_FACTS,
+    CUSTOMER_FACTS,
+    known_sends,
+    outcome_of,
+    refuse_repeats,
+    refuse_rows,
+    send_matrix,
+)
+from ml.churn_training import calibration_line, rarest
+from ml.feature_matrix import feature_matrix
+from ml.feature_policy import FeaturePolicy
+from ml.judgement import CutOff, Figure, judge_cut_offs
+from ml.model_runs import as_figures
+from ml.threads import one_thread
+from ml.trained_on import digest_of
+
+FEATURES = (*CUSTOMER_FACTS, *CAMPAIGN_FACTS)
+KINDS = {"model": FEATURES, "unplanned_campaign": CUSTOMER_FACTS}
+BASELINES = {
+    "past_share_only": ("campaign_response_share_365d",),
+    "rfm_logistic": ("recency_days", "order_count_365d", "spend_amount_365d"),
+}
+
+
+@dataclass(frozen=True)
+class ResponseSettings:
+    """What may be tuned; recorded as the parameters of the run."""
+
+    seed: int = 20170101
+    # Campaigns are few: leaves of 100 rows, as for churn, would hardly split them.
+    pair: PairSettings = field(default_factory=lambda: PairSettings(boosting_leaf_rows=30))
+    holdout_share: float = 0.25
+    calibration_folds: int = 3
+    least_customers: int = 50
+    least_outcomes: int = 10
+    customers_at_once: int = 100_000
+
+
+@dataclass(frozen=True)
+class CampaignResponse:
+    """The models that serve from `as_of_date` on, and how their method was judged before."""
+
+    as_of_date: dt.date
+    snapshot: pl.DataFrame
+    policies: Mapping[str, FeaturePolicy]
+    pairs: dict[str, AveragedPair]
+    lines: dict[str, tuple[float, float]]
+    trained_on: np.ndarray
+    settings: ResponseSettings
+    parameters: dict[str, Any]
+    metrics: dict[str, Any]
+
+    @property
+    def features(self) -> tuple[str, ...]:
+        """What the models read, in its order."""
+        return FEATURES
+
+    def lists(self) -> Iterator[pl.DataFrame]:
+        """Yield customer_id and response_score of all customers, some at a time."""
+        kind = "unplanned_campaign"
+        for part in self.snapshot.iter_slices(self.settings.customers_at_once):
+            matrix = feature_matrix(part, CUSTOMER_FACTS, self.policies)
+            odds = self.pairs[kind].log_odds(matrix, CUSTOMER_FACTS)
+            score = pl.Series(_probability(odds, self.lines[kind])).round(6)
+            yield part.select("customer_id", response_score=score)
+
+    def summary(self) -> str:
+        """Say in one line how well responses are foreseen, beside the baselines."""
+        return "Campaign response: " + ", ".join(
+            f"{name} ROC-AUC {figures['roc_auc'][0]:.3f}, PR-AUC {figures['pr_auc'][0]:.3f}"
+            for name, figures in self.metrics["intervals"].items()
+        )
+
+    def as_parts(self) -> dict[str, Any]:
+        """Return what `ml.artifacts.save` stores."""
+        return {
+            "as_of_date": self.as_of_date.isoformat(),
+            "pairs": {kind: pair.as_parts() for kind, pair in self.pairs.items()},
+            "lines": {kind: list(line) for kind, line in self.lines.items()},
+            "trained_on": self.trained_on,
+        }
+
+
+def train_campaign_response(
+    responses: pl.DataFrame,
+    features: pl.DataFrame,
+    *,
+    policies: Mapping[str, FeaturePolicy],
+    settings: ResponseSettings | None = None,
+    cut_off: dt.date | None = None,
+) -> CampaignResponse:
+    """Judge the method on the latest campaigns and fit it on all that are over.
+
+    `responses` is `marts.mart_campaign_responses`; `features` has customer_id, as_of_date and
+    `CUSTOMER_FACTS`. Campaigns from `cut_off` on are judged by those that had ended before it.
+
+    Raises:
+        NotEnoughHistory, OneClassLabel: there is too little to learn from or to judge by.
+        BadFeature, RepeatedCustomer: the input is not what it should be.
+
+    """
+    settings = settings or ResponseSettings()
+    least = settings.least_customers, settings.least_outcomes
+    refuse_repeats(responses, features)
+    known = known_sends(responses, features)
+    refuse_rows(known, "the campaigns that are over", *least)
+    if cut_off is None:
+        cut_off = _cut_off(known, settings)
+    past = known.filter(pl.col("ended_date") < cut_off)
+    later = known.filter(pl.col("started_date") >= cut_off)
+    refuse_rows(past, f"the campaigns that had ended before {cut_off}", *least)
+    refuse_rows(later, f"the campaigns from {cut_off} on", *least)
+    train, holdout = send_matrix(past, policies), send_matrix(later, policies)
+    scores = {}
+    for kind in KINDS:
+        odds = _odds(_fit(kind, train, outcome_of(past), settings), kind, holdout)
+        scores[kind] = _probability(odds, _line(kind, past, train, settings))
+    for name in BASELINES:
+        scores[name] = _baseline(name, train, outcome_of(past), holdout)
+    outcome = outcome_of(later)
+    (judged,), _ = judge_cut_offs(
+        [CutOff(later["customer_id"], outcome, scores)], seed=settings.seed
+    )
+    today = features["as_of_date"].max()
+    everything = send_matrix(known, policies)
+    return CampaignResponse(
+        as_of_date=today,
+        snapshot=features.filter(pl.col("as_of_date") == today).sort("customer_id"),
+        policies=policies,
+        pairs={kind: _fit(kind, everything, outcome_of(known), settings) for kind in KINDS},
+        lines={kind: _line(kind, known, everything, settings) for kind in KINDS},
+        trained_on=digest_of(known["customer_id"].unique().to_list()),
+        settings=settings,
+        parameters=as_figures(asdict(settings)),
+        metrics=as_figures(
+            {
+                "holdout_date": cut_off,
+                "base_rate": outcome.mean(),
+                "row_counts": {"training": past.height, "holdout": later.height},
+                "customer_count": later["customer_id"].n_unique(),
+                "intervals": _plain(judged.figures),
+                "gain_over": _plain(judged.gains),
+            }
+        ),
+    )
+
+
+def _cut_off(known: pl.DataFrame, settings: ResponseSettings) -> dt.date:
+    """Return the latest start from which on enough is known to judge by."""
+    days = known["started_date"].unique().sort(descending=True)
+    for day in days:
+        later = known.filter(pl.col("started_date") >= day)
+        if (
+            later.height >= settings.holdout_share * known.height
+            and rarest(outcome_of(later)) >= settings.least_outcomes
+        ):
+            return day
+    return days[-1]
+
+
+def _fit(
+    kind: str, matrix: np.ndarray, outcome: np.ndarray, settings: ResponseSettings
+) -> AveragedPair:
+    names = KINDS[kind]
+    return AveragedPair.fit(matrix[:, : len(names)], outcome, names, settings.pair, settings.seed)
+
+
+def _odds(pair: AveragedPair, kind: str, matrix: np.ndarray) -> np.ndarray:
+    names = KINDS[kind]
+    return pair.log_odds(matrix[:, : len(names)], names)
+
+
+def _line(
+    kind: str, rows: pl.DataFrame, matrix: np.ndarray, settings: ResponseSettings
+) -> tuple[float, float]:
+    """Return slope and intercept by what pairs say that never saw the customer.
+
+    Not by an earlier model: campaigns are few, and one that half of them taught says little.
+    """
+    outcome = outcome_of(rows)
+    customer = rows["customer_id"].rank("dense").to_numpy()
+    fold = np.random.default_rng(settings.seed).integers(
+        settings.calibration_folds, size=int(customer.max()) + 1
+    )[customer]
+    odds = np.full(len(outcome), np.nan)
+    for number in range(settings.calibration_folds):
+        out = fold == number
+        if out.any() and rarest(outcome[~out]):
+            pair = _fit(kind, matrix[~out], outcome[~out], settings)
+            odds[out] = _odds(pair, kind, matrix[out])
+    known = ~np.isnan(odds)
+    return calibration_line(odds[known], outcome[known])
+
+
+def _baseline(name: str, train: np.ndarray, outcome: np.ndarray, holdout: np.ndarray) -> np.ndarray:
+    from sklearn.linear_model import LogisticRegression
+
+    places = [FEATURES.index(column) for column in BASELINES[name]]
+    with one_thread():
+        fitted = LogisticRegression(C=1e6, max_iter=1000).fit(train[:, places], outcome)
+        return fitted.predict_proba(holdout[:, places])[:, 1]
+
+
+def _probability(odds: np.ndarray, line: tuple[float, float]) -> np.ndarray:
+    return 1 / (1 + np.exp(-(line[0] * odds + line[1])))
+
+
+def _plain(table: Mapping[str, Mapping[str, Figure]]) -> dict[str, Any]:
+    return {
+        name: {measure: [one.value, one.low, one.high] for measure, one in figures.items()}
+        for name, figures in table.items()
+    }
