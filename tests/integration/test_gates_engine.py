@@ -162,6 +162,10 @@ create table ml.category_propensity as
     select customer_id, date '2024-12-31' as as_of_date, 'run-next' as model_run_id,
         'department ' || place as department, 0.5 as purchase_score
     from core.dim_customers, range(2) as t(place);
+create table ml.campaign_responses as
+    select customer_id, as_of_date, 'run-next' as model_run_id,
+        recency_days / 500.0 as response_score
+    from marts.mart_customer_rfm;
 """
 
 
@@ -210,7 +214,7 @@ def test_clean_data_passes_every_rule_in_the_suites_order(warehouse: Path) -> No
 
 RFM, FEATURES, LABELS = "mart_customer_rfm", "mart_customer_features", "mart_churn_labels"
 VALUES, OFFERS, DEPARTMENTS = "lifetime_values", "recommendations", "category_propensity"
-PURCHASES = "mart_product_purchases"
+PURCHASES, RESPONSES = "mart_product_purchases", "campaign_responses"
 CLUSTERS, SCORES, LEDGER = "cluster_assignments", "churn_scores", "load_ledger"
 NOT_NULL = "expect_column_values_to_not_be_null"
 BETWEEN = "expect_column_values_to_be_between"
@@ -579,6 +583,20 @@ FAULTS = [
         DEPARTMENTS,
         "update {t} set department = 'none' where department = 'department 1'",
         "every_department_is_known",
+        None,
+        1,
+    ),
+    (
+        RESPONSES,
+        "update {t} set response_score = 1.5 where response_score < 0.01",
+        BETWEEN,
+        "response_score",
+        3,
+    ),
+    (
+        RESPONSES,
+        "delete from {t} where customer_id = 'c1'",
+        "every_customer_is_scored_or_none",
         None,
         1,
     ),
