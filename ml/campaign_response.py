@@ -20,6 +20,7 @@ import numpy as np
 import polars as pl
 
 from ml.averaged_pair import AveragedPair, PairSettings
+from ml.calibration import Line, calibrated, calibration_line, rarest
 from ml.campaign_rows import (
     CAMPAIGN_FACTS,
     CUSTOMER_FACTS,
@@ -29,12 +30,10 @@ from ml.campaign_rows import (
     refuse_rows,
     send_matrix,
 )
-from ml.churn_training import calibration_line, rarest
 from ml.feature_matrix import feature_matrix
 from ml.feature_policy import FeaturePolicy
-from ml.judgement import CutOff, Figure, judge_cut_offs
+from ml.judgement import CutOff, judge_cut_offs, logistic_rival
 from ml.model_runs import as_figures
-from ml.threads import one_thread
 from ml.trained_on import digest_of
 
 FEATURES = (*CUSTOMER_FACTS, *CAMPAIGN_FACTS)
@@ -67,7 +66,7 @@ class CampaignResponse:
     snapshot: pl.DataFrame
     policies: Mapping[str, FeaturePolicy]
     pairs: dict[str, AveragedPair]
-    lines: dict[str, tuple[float, float]]
+    lines: dict[str, Line]
     trained_on: np.ndarray
     settings: ResponseSettings
     parameters: dict[str, Any]
@@ -84,7 +83,7 @@ class CampaignResponse:
         for part in self.snapshot.iter_slices(self.settings.customers_at_once):
             matrix = feature_matrix(part, CUSTOMER_FACTS, self.policies)
             odds = self.pairs[kind].log_odds(matrix, CUSTOMER_FACTS)
-            score = pl.Series(_probability(odds, self.lines[kind])).round(6)
+            score = pl.Series(calibrated(odds, self.lines[kind])).round(6)
             yield part.select("customer_id", response_score=score)
 
     def summary(self) -> str:
@@ -137,9 +136,10 @@ def train_campaign_response(
     scores = {}
     for kind in KINDS:
         odds = _odds(_fit(kind, train, outcome_of(past), settings), kind, holdout)
-        scores[kind] = _probability(odds, _line(kind, past, train, settings))
+        scores[kind] = calibrated(odds, _line(kind, past, train, settings))
     for name in BASELINES:
-        scores[name] = _baseline(name, train, outcome_of(past), holdout)
+        places = [FEATURES.index(column) for column in BASELINES[name]]
+        scores[name] = logistic_rival(train[:, places], outcome_of(past), holdout[:, places])
     outcome = outcome_of(later)
     (judged,), _ = judge_cut_offs(
         [CutOff(later["customer_id"], outcome, scores)], seed=settings.seed
@@ -161,8 +161,7 @@ def train_campaign_response(
                 "base_rate": outcome.mean(),
                 "row_counts": {"training": past.height, "holdout": later.height},
                 "customer_count": later["customer_id"].n_unique(),
-                "intervals": _plain(judged.figures),
-                "gain_over": _plain(judged.gains),
+                **judged.with_intervals(),
             }
         ),
     )
@@ -193,9 +192,7 @@ def _odds(pair: AveragedPair, kind: str, matrix: np.ndarray) -> np.ndarray:
     return pair.log_odds(matrix[:, : len(names)], names)
 
 
-def _line(
-    kind: str, rows: pl.DataFrame, matrix: np.ndarray, settings: ResponseSettings
-) -> tuple[float, float]:
+def _line(kind: str, rows: pl.DataFrame, matrix: np.ndarray, settings: ResponseSettings) -> Line:
     """Return slope and intercept by what pairs say that never saw the customer.
 
     Not by an earlier model: campaigns are few, and one that half of them taught says little.
@@ -213,23 +210,3 @@ def _line(
             odds[out] = _odds(pair, kind, matrix[out])
     known = ~np.isnan(odds)
     return calibration_line(odds[known], outcome[known])
-
-
-def _baseline(name: str, train: np.ndarray, outcome: np.ndarray, holdout: np.ndarray) -> np.ndarray:
-    from sklearn.linear_model import LogisticRegression
-
-    places = [FEATURES.index(column) for column in BASELINES[name]]
-    with one_thread():
-        fitted = LogisticRegression(C=1e6, max_iter=1000).fit(train[:, places], outcome)
-        return fitted.predict_proba(holdout[:, places])[:, 1]
-
-
-def _probability(odds: np.ndarray, line: tuple[float, float]) -> np.ndarray:
-    return 1 / (1 + np.exp(-(line[0] * odds + line[1])))
-
-
-def _plain(table: Mapping[str, Mapping[str, Figure]]) -> dict[str, Any]:
-    return {
-        name: {measure: [one.value, one.low, one.high] for measure, one in figures.items()}
-        for name, figures in table.items()
-    }

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 import numpy as np
 import polars as pl
 
-from ml.churn_training import rarest
+from ml.calibration import rarest
 from ml.errors import BadFeature, NotEnoughHistory, OneClassLabel, RepeatedCustomer
 from ml.feature_matrix import feature_matrix
 from ml.feature_policy import FeaturePolicy

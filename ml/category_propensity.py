@@ -20,10 +20,10 @@ import numpy as np
 import polars as pl
 
 from ml.averaged_pair import AveragedPair, PairSettings
+from ml.calibration import UNCHANGED, Line, calibrated, calibration_line
 from ml.errors import BadFeature, NotEnoughHistory, OneClassLabel, RepeatedCustomer
-from ml.judgement import CutOff, Judgement, judge_cut_offs
+from ml.judgement import CutOff, judge_cut_offs, logistic_rival
 from ml.model_runs import as_figures
-from ml.threads import one_thread
 from ml.trained_on import digest_of
 
 HORIZON = dt.timedelta(28)
@@ -64,7 +64,7 @@ class CategoryPropensity:
     snapshot: pl.DataFrame
     departments: tuple[str, ...]
     pair: AveragedPair
-    line: tuple[float, float]
+    line: Line
     trained_on: np.ndarray
     settings: CategorySettings
     parameters: dict[str, Any]
@@ -80,7 +80,7 @@ class CategoryPropensity:
         rates = _rates(self.windows, self.snapshot)
         for part in self.snapshot.iter_slices(self.settings.customers_at_once):
             grid = _grid(self.windows, part, self.departments, rates)
-            score = _probability(self.pair.log_odds(_matrix(grid), FEATURES), self.line)
+            score = calibrated(self.pair.log_odds(_matrix(grid), FEATURES), self.line)
             yield grid.select("customer_id", "department", purchase_score=pl.Series(score).round(6))
 
     def summary(self) -> str:
@@ -138,7 +138,7 @@ def train_category_propensity(
         CutOff(
             one.grid["customer_id"],
             one.outcome,
-            {"model": _probability(one.odds, _line(tried[number + 1 :])), **one.baselines},
+            {"model": calibrated(one.odds, _line(tried[number + 1 :])), **one.baselines},
         )
         for number, one in enumerate(tried[: settings.cut_offs])
     ]
@@ -160,9 +160,9 @@ def train_category_propensity(
                 "holdout_dates": [one.day for one in tried[: settings.cut_offs]],
                 "base_rate": judged[0].outcome.mean(),
                 "customer_count": judged[0].customers.n_unique(),
-                **_plain(mean),
+                **mean.with_intervals(),
                 "cut_offs": [
-                    {"as_of_date": one.day} | _plain(figures)
+                    {"as_of_date": one.day} | figures.with_intervals()
                     for one, figures in zip(tried, each, strict=False)
                 ],
             }
@@ -183,8 +183,6 @@ def _tried(
     day: dt.date, grids: dict[dt.date, pl.DataFrame], settings: CategorySettings
 ) -> _Tried | None:
     """Fit on what had ended by `day` and say what that makes of it; None if nothing had."""
-    from sklearn.linear_model import LogisticRegression
-
     past = [grid for other, grid in grids.items() if other + HORIZON <= day]
     if not past:
         return None
@@ -193,11 +191,11 @@ def _tried(
     baselines = {}
     for name, columns in BASELINES.items():
         places = [FEATURES.index(column) for column in columns]
-        with one_thread():
-            fitted = LogisticRegression(C=1e6, max_iter=1000).fit(
-                _matrix(train)[:, places], _outcome(train, "the training snapshots")
-            )
-            baselines[name] = fitted.predict_proba(_matrix(grid)[:, places])[:, 1]
+        baselines[name] = logistic_rival(
+            _matrix(train)[:, places],
+            _outcome(train, "the training snapshots"),
+            _matrix(grid)[:, places],
+        )
     odds = _fit(train, settings).log_odds(_matrix(grid), FEATURES)
     return _Tried(day, grid, outcome, odds, baselines)
 
@@ -207,15 +205,9 @@ def _fit(train: pl.DataFrame, settings: CategorySettings) -> AveragedPair:
     return AveragedPair.fit(_matrix(train), outcome, FEATURES, settings.pair, settings.seed)
 
 
-def _line(before: Sequence[_Tried]) -> tuple[float, float]:
-    """Return slope and intercept by what the model before said of a later snapshot."""
-    from sklearn.linear_model import LogisticRegression
-
-    if not before:
-        return 1.0, 0.0
-    with one_thread():
-        line = LogisticRegression(C=1e6).fit(before[0].odds[:, None], before[0].outcome)
-    return float(line.coef_[0, 0]), float(line.intercept_[0])
+def _line(before: Sequence[_Tried]) -> Line:
+    """Return the line by what the model before said of a later snapshot."""
+    return calibration_line(before[0].odds, before[0].outcome) if before else UNCHANGED
 
 
 def _chain(days: Sequence[dt.date]) -> list[dt.date]:
@@ -302,10 +294,6 @@ def _outcome(grid: pl.DataFrame, where: str) -> np.ndarray:
     return outcome
 
 
-def _probability(odds: np.ndarray, line: tuple[float, float]) -> np.ndarray:
-    return 1 / (1 + np.exp(-(line[0] * odds + line[1])))
-
-
 def _refuse(windows: pl.DataFrame, features: pl.DataFrame, settings: CategorySettings) -> None:
     customers = windows["customer_id"].n_unique()
     if customers < settings.least_customers:
@@ -324,13 +312,3 @@ def _refuse(windows: pl.DataFrame, features: pl.DataFrame, settings: CategorySet
         bad = [n for n in names if values[n].null_count() or not values[n].is_finite().all()]
         if bad:
             raise BadFeature(f"empty or no finite number somewhere: {', '.join(bad)}")
-
-
-def _plain(judgement: Judgement) -> dict[str, Any]:
-    return {
-        key: {
-            name: {measure: [one.value, one.low, one.high] for measure, one in figures.items()}
-            for name, figures in table.items()
-        }
-        for key, table in (("intervals", judgement.figures), ("gain_over", judgement.gains))
-    }

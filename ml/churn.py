@@ -22,6 +22,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 
+from ml.calibration import Line, calibrated, rarest
 from ml.churn_model import CHUNK_ROWS, ChurnModel
 from ml.churn_segments import CUT_OFFS, Segmentation, Trial, proven
 from ml.churn_training import (
@@ -33,7 +34,6 @@ from ml.churn_training import (
     chain_before,
     one_class_message,
     outcome_of,
-    rarest,
     refuse_leaks,
     split_by_time,
 )
@@ -42,16 +42,13 @@ from ml.explanation import explain
 from ml.feature_matrix import feature_matrix
 from ml.feature_policy import FeaturePolicy, filled
 from ml.judgement import (
-    MEASURES,
     CutOff,
-    Figure,
-    Judgement,
     calibration_table,
     judge_cut_offs,
     lift_table,
+    logistic_rival,
 )
 from ml.model_runs import as_figures
-from ml.threads import one_thread
 from ml.trained_on import digest_of
 
 # What is always judged beside the model, each by a logistic of its own.
@@ -198,15 +195,15 @@ def train_and_score(
                 "horizon_days": (holdout["label_until_date"].max() - trial.days[0]).days,
                 "customer_count": holdout.height,
                 "base_rate": outcome.mean(),
-                **_values(latest),
-                **_with_intervals(latest),
+                **latest.values(),
+                **latest.with_intervals(),
                 "cut_offs": [
-                    {"as_of_date": day, "base_rate": one.outcome.mean()} | _with_intervals(figures)
+                    {"as_of_date": day, "base_rate": one.outcome.mean()} | figures.with_intervals()
                     for day, one, figures in zip(
                         trial.days, trial.cut_offs, judgement[0], strict=True
                     )
                 ],
-                "mean_of_cut_offs": _with_intervals(judged_mean),
+                "mean_of_cut_offs": judged_mean.with_intervals(),
                 "segment_models": trial.segment_evidence,
                 "calibration_line": line,
                 "lift": lift_table(outcome, score).to_dicts(),
@@ -246,7 +243,7 @@ def fit(
     policies: Mapping[str, FeaturePolicy],
     feature_names: Sequence[str] = FEATURES,
     settings: ChurnSettings | None = None,
-    line: tuple[float, float] | None = None,
+    line: Line | None = None,
 ) -> ChurnModel:
     """Fit the averaged, calibrated model on labelled snapshots known by `known_until`.
 
@@ -296,21 +293,17 @@ def _try_out(labelled: pl.DataFrame, method: Method) -> _Trial:
     judged = method.model(train, line, segmentation, kept, pair)
     raw = judged.raw_log_odds(holdout)
     days = [day]
-    cut_offs = [_cut_off(train, holdout, outcome, _calibrated(raw, line), method)]
+    cut_offs = [_cut_off(train, holdout, outcome, calibrated(raw, line), method)]
     for number, standing in enumerate(chain[: settings.cut_offs - 1]):
         if rarest(standing.outcome):
             own = method.line(standing.train, [before.said for before in chain[number + 1 :]])
-            score = _calibrated(standing.odds, own)
+            score = calibrated(standing.odds, own)
             days.append(standing.day)
             cut_offs.append(
                 _cut_off(standing.train, standing.rows, standing.outcome, score, method)
             )
     said = [(raw, outcome), *said][: settings.cut_offs]
     return _Trial(days, cut_offs, train, holdout, overlapping, judged, said, kept, evidence)
-
-
-def _calibrated(odds: np.ndarray, line: tuple[float, float]) -> np.ndarray:
-    return 1 / (1 + np.exp(-(line[0] * odds + line[1])))
 
 
 def _cut_off(
@@ -320,16 +313,13 @@ def _cut_off(
     score: np.ndarray,
     method: Method,
 ) -> CutOff:
-    from sklearn.linear_model import LogisticRegression
-
     scores = {"model": score}
     for name, columns in BASELINES.items():
-        with one_thread():
-            fitted = LogisticRegression(C=1e6, max_iter=1000).fit(
-                feature_matrix(train, columns, method.policies), outcome_of(train)
-            )
-            matrix = feature_matrix(rows, columns, method.policies)
-            scores[name] = fitted.predict_proba(matrix)[:, 1]
+        scores[name] = logistic_rival(
+            feature_matrix(train, columns, method.policies),
+            outcome_of(train),
+            feature_matrix(rows, columns, method.policies),
+        )
     return CutOff(rows["customer_id"], outcome, scores)
 
 
@@ -367,31 +357,14 @@ def _proven_segments(
                 standing.rows["customer_id"],
                 standing.outcome,
                 segment,
-                _calibrated(standing.odds, (1, 0)),
-                {number: _calibrated(one, (1, 0)) for number, one in said.items()},
+                calibrated(standing.odds),
+                {number: calibrated(one) for number, one in said.items()},
             )
         )
     kept, evidence = proven(trials, count=settings.segments, seed=settings.seed)
     for number in kept:
         odds[trials[0].segment == number] = own_odds[number]
     return segmentation, kept, odds, evidence
-
-
-def _values(judgement: Judgement) -> dict[str, dict[str, float]]:
-    return {
-        name: {measure: figures[measure].value for measure in MEASURES}
-        for name, figures in judgement.figures.items()
-    }
-
-
-def _with_intervals(judgement: Judgement) -> dict[str, Any]:
-    def plain(table: dict[str, dict[str, Figure]]) -> dict[str, dict[str, list[float]]]:
-        return {
-            name: {key: [one.value, one.low, one.high] for key, one in figures.items()}
-            for name, figures in table.items()
-        }
-
-    return {"intervals": plain(judgement.figures), "gain_over": plain(judgement.gains)}
 
 
 def _checked(

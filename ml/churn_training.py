@@ -14,12 +14,12 @@ import numpy as np
 import polars as pl
 
 from ml.averaged_pair import AveragedPair, PairSettings
+from ml.calibration import Line, calibration_line, rarest
 from ml.churn_model import CHUNK_ROWS, ChurnModel
 from ml.churn_segments import Segmentation, fit_specialists
 from ml.errors import BadFeature, LeakedLabel, ModelRefused, NotEnoughHistory, OneClassLabel
 from ml.feature_matrix import feature_matrix
 from ml.feature_policy import FeaturePolicy
-from ml.threads import one_thread
 from ml.trained_on import digest_of
 
 KEY = ("customer_id", "as_of_date")
@@ -136,7 +136,7 @@ class Method:
     def model(
         self,
         train: pl.DataFrame,
-        line: tuple[float, float],
+        line: Line,
         segmentation: Segmentation | None = None,
         kept: Sequence[int] = (),
         pair: AveragedPair | None = None,
@@ -155,7 +155,7 @@ class Method:
             trained_on=digest_of(train["customer_id"].unique()),
         )
 
-    def line(self, train: pl.DataFrame, said: Sequence[Said]) -> tuple[float, float]:
+    def line(self, train: pl.DataFrame, said: Sequence[Said]) -> Line:
         """Find the calibration of a model trained on `train` by what models before it `said`.
 
         Several snapshots together, since one alone has its own season: a line through it would
@@ -166,7 +166,7 @@ class Method:
             return calibration_line(odds, outcome)
         return self._cross_fitted_line(train)
 
-    def _cross_fitted_line(self, train: pl.DataFrame) -> tuple[float, float]:
+    def _cross_fitted_line(self, train: pl.DataFrame) -> Line:
         """Find the line from scores given by models that never saw that customer.
 
         A customer's other snapshots would otherwise vouch for their own score.
@@ -243,19 +243,6 @@ def chain_before(labelled: pl.DataFrame, train: pl.DataFrame, method: Method) ->
     return chain
 
 
-def calibration_line(odds: np.ndarray, outcome: np.ndarray) -> tuple[float, float]:
-    """Return slope and intercept over the log odds that fit the outcome best."""
-    from sklearn.linear_model import LogisticRegression
-
-    if not rarest(outcome) or np.ptp(odds) == 0:
-        return 1.0, 0.0
-    with one_thread():
-        line = LogisticRegression(C=1e6).fit(odds.reshape(-1, 1), outcome)
-    slope = float(line.coef_[0, 0])
-    # A falling line would turn the ranking round: noise then, and better left uncalibrated.
-    return (slope, float(line.intercept_[0])) if slope > 0 else (1.0, 0.0)
-
-
 def refuse_leaks(train: pl.DataFrame, known_until: dt.date) -> None:
     """Raise when a label of the training rows tells of days after `known_until`."""
     leaked = train.filter(pl.col("label_until_date") > known_until)
@@ -271,11 +258,6 @@ def outcome_of(frame: pl.DataFrame) -> np.ndarray:
     if frame["is_churned"].null_count():
         raise BadFeature(f"is_churned is empty in {frame['is_churned'].null_count()} row(s)")
     return frame["is_churned"].cast(pl.Int8).to_numpy().astype(np.int64)
-
-
-def rarest(outcome: np.ndarray) -> int:
-    """Return how many rows have the rarer outcome."""
-    return int(min(outcome.sum(), len(outcome) - outcome.sum()))
 
 
 def one_class_message(outcome: np.ndarray, where: str) -> str:

@@ -1,8 +1,9 @@
 """How good scores are, and how sure that is.
 
 Here belong the measures of a yes or no, intervals by bootstrap over customers, paired gains of one
-score over another, and the tables behind lift curves and reliability diagrams. Measures of amounts
-are in `ml.amount_judgement`; which rows are judged and what is compared belong to the models.
+score over another, a plain rival to judge beside, and the tables behind lift curves and reliability
+diagrams. Measures of amounts are in `ml.amount_judgement`; which rows are judged and what is
+compared belong to the models.
 
 A customer may be judged at several cut-offs. It is drawn with all of its rows or not at all, since
 its rows resemble each other; and all scores are judged on the same draw, since only then the noise
@@ -18,6 +19,8 @@ from itertools import chain
 import numpy as np
 import polars as pl
 import polars.selectors as cs
+
+from ml.threads import one_thread
 
 MEASURES = ("roc_auc", "pr_auc", "brier")
 LOWER_IS_BETTER = frozenset({"brier"})
@@ -65,11 +68,37 @@ class Judgement:
     figures: dict[str, dict[str, Figure]]
     gains: dict[str, dict[str, Figure]]
 
+    def values(self) -> dict[str, dict[str, float]]:
+        """Return the figures alone, by score and measure."""
+        return {
+            name: {measure: one.value for measure, one in figures.items()}
+            for name, figures in self.figures.items()
+        }
+
+    def with_intervals(self) -> dict[str, dict[str, dict[str, list[float]]]]:
+        """Return figures and gains as [value, low, high], for the metrics of a run."""
+        return {
+            key: {
+                name: {measure: [one.value, one.low, one.high] for measure, one in figures.items()}
+                for name, figures in table.items()
+            }
+            for key, table in (("intervals", self.figures), ("gain_over", self.gains))
+        }
+
 
 def judge(outcome: np.ndarray, score: np.ndarray) -> dict[str, float]:
     """Return discrimination (ROC-AUC, PR-AUC) and accuracy of the probability (Brier)."""
     once = _Ranked(outcome, score).measure(np.ones((1, len(outcome))))
     return {name: float(values[0]) for name, values in once.items()}
+
+
+def logistic_rival(train: np.ndarray, outcome: np.ndarray, holdout: np.ndarray) -> np.ndarray:
+    """Return what a plain logistic of a few columns says of the holdout: a baseline to beat."""
+    from sklearn.linear_model import LogisticRegression
+
+    with one_thread():
+        fitted = LogisticRegression(C=1e6, max_iter=1000).fit(train, outcome)
+        return fitted.predict_proba(holdout)[:, 1]
 
 
 def judge_cut_offs(

@@ -22,7 +22,7 @@ import polars as pl
 from ml.amount_judgement import RankedAmounts, tenths_table
 from ml.errors import NotEnoughHistory
 from ml.feature_policy import FeaturePolicy
-from ml.judgement import CutOff, Judgement, judge_cut_offs
+from ml.judgement import CutOff, judge_cut_offs
 from ml.model_runs import as_figures
 from ml.threads import one_thread
 from ml.value_learners import LEARNERS
@@ -168,12 +168,12 @@ def predict_lifetime_value(
                 "customer_count": latest.rows.height,
                 "buying_share": (latest.actual > 0).mean(),
                 "actual_total": latest.actual.sum(),
-                **_values(each[0]),
+                **each[0].values(),
                 "cut_offs": [
-                    {"as_of_date": one.day} | _with_intervals(judgement)
+                    {"as_of_date": one.day} | judgement.with_intervals()
                     for one, judgement in zip(judged, each, strict=True)
                 ],
-                "mean_of_cut_offs": _with_intervals(mean),
+                "mean_of_cut_offs": mean.with_intervals(),
                 "learners": latest.learners_judged,
                 "orders": latest.orders_judged,
                 "tenths": tenths_table(latest.actual, latest.expected["value"]).to_dicts(),
@@ -256,20 +256,3 @@ def _standings(labelled: pl.DataFrame, method: Method) -> list[_Standing]:
 def _measured(actual: np.ndarray, said: np.ndarray) -> dict[str, float]:
     once = RankedAmounts(actual, said).measure(np.ones((1, len(actual))))
     return {name: float(found[0]) for name, found in once.items()}
-
-
-def _values(judgement: Judgement) -> dict[str, dict[str, float]]:
-    return {
-        name: {measure: figure.value for measure, figure in figures.items()}
-        for name, figures in judgement.figures.items()
-    }
-
-
-def _with_intervals(judgement: Judgement) -> dict[str, Any]:
-    def plain(table: Mapping[str, Mapping[str, Any]]) -> dict[str, dict[str, list[float]]]:
-        return {
-            name: {key: [one.value, one.low, one.high] for key, one in figures.items()}
-            for name, figures in table.items()
-        }
-
-    return {"intervals": plain(judgement.figures), "gain_over": plain(judgement.gains)}
