@@ -8,23 +8,7 @@ people as (
 ),
 
 touches as (
-    select
-        customer_key,
-        source,
-        source_campaign_id,
-        started_date as touch_date,
-        1 as contact_count,
-        0 as redemption_count
-    from {{ ref('fct_campaign_contacts') }}
-    union all
-    select
-        customer_key,
-        source,
-        source_campaign_id,
-        redeemed_date as touch_date,
-        0 as contact_count,
-        1 as redemption_count
-    from {{ ref('fct_redemptions') }}
+    {{ campaign_touches() }}
 ),
 
 -- A person with two addresses may be sent a campaign twice: it is one campaign.
