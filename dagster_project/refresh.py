@@ -55,14 +55,16 @@ def refresh(
         # Without the warehouse, what Dagster remembers of its tables is of no use.
         if full or not settings.warehouse_path.exists():
             return _make(defs, instance, graph.executable_asset_keys)
-        # A newer version may write tables that this warehouse does not have.
-        warehouse_of(settings).ensure_tables()
         declarations = read_declarations(settings.sources_file)
         landed = landing_keys(declarations)
         made = 0
         if _out_of_date(graph, instance) & landed or anything_to_land(settings, declarations):
             made = _make(defs, instance, landed)
-        return made + _make(defs, instance, _out_of_date(graph, instance, forced))
+        stale = _out_of_date(graph, instance, forced)
+        if stale:
+            # A newer version may write tables that this warehouse does not have.
+            warehouse_of(settings).ensure_tables()
+        return made + _make(defs, instance, stale)
 
 
 def _make(defs: dg.Definitions, instance: dg.DagsterInstance, keys: Set[dg.AssetKey]) -> int:
