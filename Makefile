@@ -25,7 +25,7 @@ check: .venv/ready  ## static: style, SQL, layers, imports, definitions
 	$(BIN)/python -m pytest -q tests/contract
 
 test: check  ## check, the tests, and a full build on fixtures
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n auto --dist loadgroup
 
 bench: .venv/ready  ## what the orchestration costs beside the bare work
 	$(BIN)/python -m benchmarks.orchestration_tax
