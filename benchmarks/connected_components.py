@@ -36,7 +36,7 @@ import numpy as np
 import pyarrow as pa
 
 PROJECT = Path(__file__).resolve().parents[1]
-MACRO = PROJECT / "dbt/macros/connected_components.sql"
+MACROS = PROJECT / "dbt/macros/connected_components"
 SIZES = (1_000_000, 5_000_000)
 CHAIN = 10_000
 NEW_SHARE = 0.01
@@ -48,8 +48,8 @@ MODELS = {
     "text": "select node_a, node_b from text_edges",
     "integers_compared": "select node_a, node_b from edges",
     "text_compared": "select node_a, node_b from text_edges",
-    "integers_numbered": "select node_a, node_b, changed from edges",
-    "text_numbered": "select node_a, node_b, changed from text_edges",
+    "integers_parted": "select node_a, node_b, changed as part from edges",
+    "text_parted": "select node_a, node_b, changed as part from text_edges",
 }
 DBT_PROJECT = """
 name: closures
@@ -158,9 +158,8 @@ def close_with_dbt(database: Path, model: str, *arguments: str) -> Measured:
 
     with tempfile.TemporaryDirectory(prefix="dsegment-closures-") as scratch:
         folder = Path(scratch)
-        for name in ("macros", "models"):
-            (folder / name).mkdir()
-        shutil.copy(MACRO, folder / "macros")
+        (folder / "models").mkdir()
+        shutil.copytree(MACROS, folder / "macros")
         (folder / "dbt_project.yml").write_text(DBT_PROJECT)
         (folder / "profiles.yml").write_text(PROFILE % database)
         for name, sql in MODELS.items():
@@ -308,7 +307,7 @@ def when_edges_are_new(graph: Path, edge_count: int, repeats: int) -> list[str]:
 
     """
     lines = []
-    for model in ("integers_numbered", "integers_compared", "text_numbered", "text_compared"):
+    for model in ("integers_parted", "integers_compared", "text_parted", "text_compared"):
         updates, rebuilds = [], []
         for _ in range(repeats):
             with copied(graph) as database:

@@ -18,16 +18,16 @@ from scipy.sparse.csgraph import connected_components
 
 from dagster_project.settings import PROJECT_DIR
 
-MACRO = PROJECT_DIR / "dbt/macros/connected_components.sql"
+MACROS = PROJECT_DIR / "dbt/macros/connected_components"
 CLOSES_OVER = PROJECT_DIR / "dbt/tests/generic/closes_over.sql"
-# Model → its config and its SELECT over the table `edges` (node_a, node_b, changed).
+# Model → its config and its SELECT over the table `edges` (node_a, node_b, part).
 MODELS = {
     "rebuilt": ("", "select node_a, node_b from edges"),
     "compared": ("incremental=true", "select node_a, node_b from edges"),
-    "numbered": ("incremental=true", "select node_a, node_b, changed from edges"),
+    "in_parts": ("incremental=true", "select node_a, node_b, part from edges"),
     "of_text": (
         "incremental=true",
-        "select 'n' || node_a as node_a, 'n' || node_b as node_b from edges",
+        "select 'n' || node_a as node_a, 'n' || node_b as node_b, part from edges",
     ),
 }
 PROJECT = """
@@ -54,10 +54,10 @@ class Project:
     def __init__(self, folder: Path, change: Callable[[str], str] = str) -> None:
         self._folder = folder
         self._database = str(folder / "closures.duckdb")
-        (folder / "macros").mkdir()
-        (folder / "models").mkdir()
-        (folder / "tests/generic").mkdir(parents=True)
-        (folder / "macros/connected_components.sql").write_text(change(MACRO.read_text()))
+        for name in ("macros", "models", "tests/generic"):
+            (folder / name).mkdir(parents=True)
+        for macros in MACROS.glob("*.sql"):
+            (folder / "macros" / macros.name).write_text(change(macros.read_text()))
         shutil.copy(CLOSES_OVER, folder / "tests/generic")
         (folder / "dbt_project.yml").write_text(PROJECT)
         (folder / "profiles.yml").write_text(PROFILE % self._database)
@@ -85,12 +85,12 @@ class Project:
         with duckdb.connect(self._database) as connection:
             return connection.execute(sql).fetchall()
 
-    def load(self, edges: Iterable[tuple[Edge, int]]) -> None:
-        """Replace the edges; each has the number under which it came."""
-        rows = [(a, b, number) for (a, b), number in edges]
+    def load(self, edges: Iterable[tuple[Edge, int | None]]) -> None:
+        """Replace the edges; each is of a part."""
+        rows = [(a, b, part) for (a, b), part in edges]
         with duckdb.connect(self._database) as connection:
             connection.execute(
-                "create or replace table edges (node_a bigint, node_b bigint, changed int)"
+                "create or replace table edges (node_a bigint, node_b bigint, part int)"
             )
             if rows:
                 columns = [list(column) for column in zip(*rows, strict=True)]
@@ -145,7 +145,7 @@ def shape(kind: str, size: int, names: Sequence[int], chance: random.Random) -> 
 
 @st.composite
 def histories(draw: st.DrawFn) -> list[list[tuple[Edge, int]]]:
-    """A graph of several parts, and what becomes of it: each step with the number of its edges."""
+    """A graph of several shapes, and what becomes of it: at each step the edges and their parts."""
     chance = random.Random(draw(st.integers(0, 2**32)))
     edges: list[Edge] = []
     used = 0
@@ -166,15 +166,16 @@ def histories(draw: st.DrawFn) -> list[list[tuple[Edge, int]]]:
     chance.shuffle(edges)
     nodes = sorted({node for edge in edges for node in edge if node is not None}) or [0]
 
-    history = [[(edge, 1) for edge in edges]]
-    for number in draw(st.lists(st.sampled_from([2, 3]), max_size=2, unique=True)):
+    # What comes may come in the part of what is there, or in none.
+    history = [[(edge, chance.choice([1, 2])) for edge in edges]]
+    for number in draw(st.lists(st.sampled_from([2, 3, None]), max_size=3, unique=True)):
         step = list(history[-1])
         few = len(step) // 25 + 1
         if draw(st.booleans()):  # edges go, perhaps a bridge, perhaps one of two alike
             gone = set(chance.sample(range(len(step)), min(few, len(step))))
             step = [row for place, row in enumerate(step) if place not in gone]
         if draw(st.booleans()):  # edges come, between old nodes and new ones
-            ends = [*chance.choices(nodes, k=few + 2), 7_000_000 + number, -number]
+            ends = [*chance.choices(nodes, k=few + 2), 7_000_000 + (number or 0), -(number or 9)]
             step += [((chance.choice(ends), chance.choice(ends)), number) for _ in range(few)]
         history.append(step)
     return history
@@ -190,7 +191,7 @@ def test_every_way_of_closing_gives_what_scipy_gives(
         project.run(*(["--full-refresh"] if number == 0 else []))
         edges = [edge for edge, _ in step]
         right = closed_over(edges)
-        for model in ("rebuilt", "compared", "numbered"):
+        for model in ("rebuilt", "compared", "in_parts"):
             assert project.labels(model) == right, (model, number)
         assert project.labels("of_text") == closed_over(edges, lambda node: f"n{node}"), number
     assert project.dbt("test").success
@@ -202,7 +203,7 @@ def test_only_the_components_of_changed_edges_are_closed_over_again(project: Pro
     ]
     project.load(chains)
     project.run("--full-refresh")
-    models = ("compared", "numbered", "of_text")
+    models = ("compared", "in_parts", "of_text")
     for model in models:  # a mark on two components, to see which is written again
         mark = "'mark'" if model == "of_text" else "-1"
         node = "'n' || " if model == "of_text" else ""
@@ -218,12 +219,12 @@ def test_only_the_components_of_changed_edges_are_closed_over_again(project: Pro
     project.load([*chains, ((5, 10), 2)])
     project.run()
     assert {model: marked(model) for model in models} == dict.fromkeys(models, 12)
-    assert {project.labels(model)[11][1] for model in ("compared", "numbered")} == {0}
+    assert {project.labels(model)[11][1] for model in ("compared", "in_parts")} == {0}
 
-    # A removed edge reopens its component; numbered rows were promised to stay, so all is rebuilt.
+    # A removed edge reopens its component.
     project.load([row for row in chains if row[0] != (302, 303)] + [((5, 10), 2)])
     project.run()
-    assert [marked(model) for model in models] == [12, 0, 12]
+    assert [marked(model) for model in models] == [12, 12, 12]
     assert dict(project.labels("compared"))[305] == 303
     assert dict(project.labels("of_text"))["n302"] == "n300"
 
@@ -235,7 +236,7 @@ def test_a_run_that_fails_leaves_everything_as_it_was(project: Project) -> None:
     chain = [((node, node + 1), 1) for node in range(100)]
     project.load(chain)
     project.run("--full-refresh")
-    tables = ("rebuilt", "compared", "compared__closed_over", "numbered__closed_over", "of_text")
+    tables = ("rebuilt", "compared", "compared__closed_over", "in_parts__closed_over", "of_text")
     before = {table: sorted(project.query(f"from {table}")) for table in tables}
 
     project.load([*chain, ((100, 101), 2)])
@@ -248,16 +249,14 @@ def test_a_run_that_fails_leaves_everything_as_it_was(project: Project) -> None:
     assert project.labels("compared") == closed_over([edge for edge, _ in chain] + [(100, 101)])
     names = {row[0] for row in project.query("select table_name from duckdb_tables()")}
     assert names == {"edges", *MODELS} | {
-        f"{m}__closed_over" for m in ("compared", "numbered", "of_text")
+        f"{m}__closed_over" for m in ("compared", "in_parts", "of_text")
     }
 
 
 def test_nodes_that_share_a_hash_stay_apart(tmp_path: Path) -> None:
-    def weaken(macro: str) -> str:
-        assert "hash({{ node }})" in macro
-        return macro.replace("hash({{ node }})", "hash({{ node }}) % 40")
-
-    project = Project(tmp_path, weaken)
+    strong, weak = "hash({{ node }})", "hash({{ node }}) % 40"
+    assert strong in (MACROS / "keys.sql").read_text()
+    project = Project(tmp_path, lambda macro: macro.replace(strong, weak))
     pairs = [((2 * pair, 2 * pair + 1), 1) for pair in range(12)]
     for step in (pairs, [*pairs, ((90, 91), 2)], [*pairs, ((91, 92), 3)]):
         project.load(step)
