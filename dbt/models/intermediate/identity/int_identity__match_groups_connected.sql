@@ -1,4 +1,4 @@
-{{ config(materialized='connected_components') }}
+{{ config(materialized='connected_components', incremental=true) }}
 select
     people_group_a as node_a,
     people_group_b as node_b

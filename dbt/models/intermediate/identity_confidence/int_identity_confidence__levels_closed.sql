@@ -1,4 +1,4 @@
-{{ config(materialized='connected_components') }}
+{{ config(materialized='connected_components', incremental=true) }}
 with links as (
     select * from {{ ref('int_identity_confidence__links_levelled') }}
 ),
