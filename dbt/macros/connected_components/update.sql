@@ -183,7 +183,8 @@
 
 {% macro closure_keep_changes(kept) -%}
     {%- do closure_run([
-        'delete from ' ~ kept ~ ' where part in (select part from ' ~ closure_scratch('parts') ~ ')',
+        'delete from ' ~ kept
+            ~ ' where part in (select part from ' ~ closure_scratch('parts') ~ ')',
         'insert into ' ~ kept ~ ' select part, key_a, key_b from ' ~ closure_scratch('fresh'),
     ]) -%}
 {%- endmacro %}
