@@ -367,8 +367,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--close", nargs="*", help=argparse.SUPPRESS)
     options, further = parser.parse_known_args(arguments)
     if options.close:
-        closer, database, table = options.close
-        print(json.dumps(asdict(CLOSERS[closer](Path(database), table, *further))))
+        closer, database, *of = options.close
+        print(json.dumps(asdict(CLOSERS[closer](Path(database), *of, *further))))
         return
     from benchmarks.orchestration_tax import write_section
 
