@@ -37,6 +37,7 @@ from ml.matching_fields import (
     KINDS,
     PERSONAL,
     SHARED_AT_HOME,
+    WAYS_TO_WRITE,
     Field,
     Level,
     levels,
@@ -46,7 +47,7 @@ from ml.matching_fields import (
 
 log = logging.getLogger(__name__)
 
-FORMAT = 1
+FORMAT = 2
 # Records of one person agree more often than not in what is a person's own. A model that says
 # otherwise has learned something else, such as namesakes.
 MOST_DISAGREEMENT = 0.5
@@ -193,16 +194,19 @@ class MatchingModel:
             connection.sql(
                 f"""
                 WITH weighed AS (
-                    SELECT *, match_weight - {self._home_correction()} AS weight FROM {scored}
+                    SELECT
+                        l.record_id AS id_a, r.record_id AS id_b,
+                        match_weight - {self._home_correction()} AS weight,
+                        {self._evidence()} AS evidence
+                    FROM {scored}
+                    JOIN dsegment_records AS l ON l.unique_id = unique_id_l
+                    JOIN dsegment_records AS r ON r.unique_id = unique_id_r
+                    {self._family_frequencies()}
                 )
                 SELECT
-                    l.record_id AS id_a, r.record_id AS id_b,
-                    1 / (1 + pow(2, -weight)) AS match_probability,
-                    weight AS match_weight,
-                    {self._evidence()} AS evidence
+                    id_a, id_b, 1 / (1 + pow(2, -weight)) AS match_probability,
+                    weight AS match_weight, evidence
                 FROM weighed
-                JOIN dsegment_records AS l ON l.unique_id = unique_id_l
-                JOIN dsegment_records AS r ON r.unique_id = unique_id_r
                 WHERE 1 / (1 + pow(2, -weight)) >= {threshold!r}
                 """
             ).pl()
@@ -223,19 +227,35 @@ class MatchingModel:
             cases = []
             for i, (u, home) in enumerate(zip(f.u, f.home, strict=True)):
                 weight = repr(math.log2(home / u))
-                if i == 0 and home > u:
+                # A name in another order is the same name, though the engine knows no rarity of it.
+                same = i == 0 or (f.kind == "name" and i < WAYS_TO_WRITE["name"])
+                if same and home > u:
                     # A rare name is rare by chance, but its rarity says nothing against a family.
                     shared = (home - u) / (1 - u)
                     if f.kind in PERSONAL:
                         # A person's own: people of one home who share it mostly do so by chance.
                         shared = min(shared, SAME_NAME_GIVEN)
-                    by_chance = (home - shared) / u
-                    rarity = f"pow(2, mw_tf_adj_{f.name})"
-                    weight = f"log2({shared / u!r} * {rarity} + {by_chance!r})"
+                    rarity = f"pow(2, mw_tf_adj_{f.name})" if i == 0 else "1"
+                    by_chance = repr((home - shared) / u)
+                    if f.kind == "name":
+                        # They share the family's word, so the chance is that of the given name.
+                        in_family = f"coalesce(greatest({f.name}_l.family, {f.name}_r.family), 1)"
+                        by_chance = f"{by_chance} * {in_family} * {rarity}"
+                    weight = f"log2({shared / u!r} * {rarity} + {by_chance})"
                 cases.append(f"WHEN {len(f.u) - 1 - i} THEN {weight}")
             terms.append(f"CASE gamma_{f.name} {' '.join(cases)} ELSE 0 END")
         prior = math.log2(self.home_share / (1 - self.match_share - self.home_share))
         return f"log2(1 + pow(2, {prior!r} + {' + '.join(terms)}))"
+
+    def _family_frequencies(self) -> str:
+        """SQL that joins how frequent a name is among those who bear the family's word of it."""
+        return " ".join(
+            f"LEFT JOIN dsegment_frequency_{f.name} AS {f.name}_{side}"
+            f" ON {f.name}_{side}.{f.name}_key = {side}.{f.name}_key"
+            for f in self.fields
+            if f.kind == "name"
+            for side in "lr"
+        )
 
     def _evidence(self) -> str:
         said = []
@@ -582,6 +602,7 @@ def _facts(
                 home_start=np.array([level.home for level in spec[f.name]]),
                 is_own=f.kind in PERSONAL,
                 is_key=f.kind in JOINING,
+                ways=len(spec[f.name][: WAYS_TO_WRITE.get(f.kind, 0)]),
             )
         )
     return facts
@@ -681,11 +702,14 @@ def _comparison(
 def _term_frequencies(
     connection: Connection, fields: Sequence[Field], patterns: Patterns, probability: np.ndarray
 ) -> pl.DataFrame:
-    """Return field, key, frequency: how many people have a value, of all who have one.
+    """Return field, key, frequency, family: how rare a value is, and a name within a family.
 
-    People and not records: a rare name with four records of one person is still a rare name. Of the
-    pairs of records with an equal value those that match are taken off, and what is left says how
-    many people there are.
+    `frequency` is the chance that somebody else has the value. It counts people and not records: a
+    rare name with four records of one person is still a rare name. Of the pairs of records with an
+    equal value those that match are taken off, and what is left says how many people there are.
+
+    `family`, of names only, is how many times as probable as others of its script the name is for
+    somebody who bears the family's word of it: a given name of the fashion more, a rare one less.
     """
     # Whole millionths, since sums of fractions depend on how the engine splits them.
     judged = pl.DataFrame(
@@ -721,22 +745,66 @@ def _term_frequencies(
     counted = connection.sql(" UNION ALL ".join(parts) + " ORDER BY field, key").pl()
     connection.unregister("dsegment_judged")
     strangers = (pl.col("people") * (pl.col("people") - 1) / 2 - pl.col("matched")).clip(0)
-    return counted.with_columns(people=(1 + (1 + 8 * strangers).sqrt()) / 2).select(
-        "field", "key", frequency=pl.col("people") / pl.col("people").sum().over("field")
+    return (
+        counted.with_columns(people=(1 + (1 + 8 * strangers).sqrt()) / 2)
+        .join(_given_names(connection, fields), on=["field", "key"], how="left")
+        .sort("field", "key")
+        .with_columns(
+            frequency=pl.col("people") / pl.col("people").sum().over("field"),
+            mean=(pl.col("people") * pl.col("given")).sum().over("field")
+            / pl.col("people").sum().over("field"),
+        )
+        .select("field", "key", "frequency", family=pl.col("given") / pl.col("mean"))
     )
+
+
+def _given_names(connection: Connection, fields: Sequence[Field]) -> pl.DataFrame:
+    """Return field, key, given: the share of people of the script who bear the rest of a name.
+
+    Where the family's word is not known, the more frequent rest counts.
+    """
+    parts = [
+        f"""
+        SELECT '{f.name}' AS field, key, max(bearers / people) AS given
+        FROM (
+            SELECT DISTINCT {f.name}_key AS key, {f.name}_alt BETWEEN 'A' AND 'T' AS is_hangul,
+                   unnest({f.name}_given) AS given
+            FROM dsegment_records
+        )
+        JOIN (
+            SELECT is_hangul, given, count(DISTINCT person) AS bearers FROM (
+                SELECT {f.name}_alt BETWEEN 'A' AND 'T' AS is_hangul,
+                       unnest({f.name}_given) AS given, coalesce(known_group, record_id) AS person
+                FROM dsegment_records
+            ) GROUP BY ALL
+        ) USING (is_hangul, given)
+        JOIN (
+            SELECT {f.name}_alt BETWEEN 'A' AND 'T' AS is_hangul,
+                   count(DISTINCT coalesce(known_group, record_id)) AS people
+            FROM dsegment_records GROUP BY ALL
+        ) USING (is_hangul)
+        WHERE given <> ''
+        GROUP BY ALL
+        """
+        for f in fields
+        if f.kind == "name"
+    ]
+    if not parts:
+        return pl.DataFrame(schema={"field": pl.String, "key": pl.String, "given": pl.Float64})
+    return connection.sql(" UNION ALL ".join(parts)).pl()
 
 
 def _frequency_table(connection: Connection, name: str, term_frequencies: pl.DataFrame) -> str:
     """Make the table of one field's frozen frequencies; an unseen value is as rare as any."""
     table = f"dsegment_frequency_{name}"
-    kept = term_frequencies.filter(pl.col("field") == name).select("key", "frequency")
+    kept = term_frequencies.filter(pl.col("field") == name)
     rarest = kept["frequency"].min()
     connection.register("dsegment_kept", kept)
     connection.execute(
         f"""
         CREATE OR REPLACE TABLE {table} AS
         SELECT {name}_key, coalesce(any_value(frequency), {rarest if rarest else "NULL"})
-            AS tf_{name}_key
+            AS tf_{name}_key, any_value(family) AS family
         FROM dsegment_records LEFT JOIN dsegment_kept ON key = {name}_key
         WHERE {name}_key IS NOT NULL
         GROUP BY {name}_key
@@ -747,7 +815,8 @@ def _frequency_table(connection: Connection, name: str, term_frequencies: pl.Dat
 
 
 def _no_frequencies() -> pl.DataFrame:
-    return pl.DataFrame(schema={"field": pl.String, "key": pl.String, "frequency": pl.Float64})
+    number = {"frequency": pl.Float64, "family": pl.Float64}
+    return pl.DataFrame(schema={"field": pl.String, "key": pl.String, **number})
 
 
 def _numbered(

@@ -64,6 +64,10 @@ class FieldFacts:
     that is left when the family name is the same: it is not learned freely, since the class of
     homes could otherwise take the matches. A field that is a key (`is_key`) learns nothing from
     known pairs: many are known because it agreed.
+
+    The first `ways` levels are ways to write one value. Which of them is seen says how people
+    write and not who they are: two people of one address, or of one name, write it in the same
+    ways as one person does twice.
     """
 
     drawn: np.ndarray
@@ -73,6 +77,7 @@ class FieldFacts:
     family: np.ndarray | None = None
     is_own: bool = False
     is_key: bool = False
+    ways: int = 0
 
 
 @dataclass(frozen=True)
@@ -133,6 +138,9 @@ def estimate(
             elif home:
                 home[f] = _with_prior(in_home, fact.home_start)
             u[f] = _cleaned(fact.drawn, (in_match + in_home) / max(fact.pairs, 1.0))
+            for of_others in (u[f], *([home[f]] if home else [])):
+                ways = m[f][: fact.ways]
+                of_others[: fact.ways] = of_others[: fact.ways].sum() * ways / ways.sum()
         after = np.concatenate([*m, *home, [match_share, home_share]])
         if np.abs(after - before).max() < TOLERANCE:
             break

@@ -6,7 +6,8 @@ here, and no parameter is learned here: both belong to `ml.matching`.
 A field `f` becomes these columns of the prepared table: `f_text` (one spelling), `f_alt` (a second
 reading: words in order of the alphabet, the part before the @), `f_key` (the value as it is counted
 for term frequencies), `f_numbers` (an address's numbers), `f_latin_0` and `_1` (a name in Latin),
-`f_family` (words of which one may be the family's name).
+`f_family` (words of which one may be the family's name), `f_given` (what is left of the name
+without each of these words).
 
 DuckDB compares texts byte by byte, so one Hangul syllable would count as three letters of which
 most agree. Syllables are therefore written as the keys that type them, one ASCII letter a key:
@@ -39,6 +40,9 @@ NAMES = frozenset({"name", "given_name", "surname"})
 PERSONAL = frozenset({"name", "given_name", "birth_date"})
 # What deterministic stitching joins by.
 JOINING = frozenset({"email", "phone", "code"})
+
+# How many of a kind's first levels are ways to write one value; of an address all but "similar".
+WAYS_TO_WRITE = {"name": 2, "address": -2}
 
 _CONSONANTS = "ABCDEFGHIJKLMNOPQRS"  # ㄱㄲㄴㄷㄸㄹㅁㅂㅃㅅㅆㅇㅈㅉㅊㅋㅌㅍㅎ
 _VOWEL_KEYS = "TUVWXYZ!#$%&*+"  # ㅏㅐㅑㅒㅓㅔㅕㅖㅗㅛㅜㅠㅡㅣ
@@ -113,7 +117,7 @@ def prepared_columns(field: Field, raw: str, key: str | None) -> list[str]:
         f"CASE WHEN {text} IS NOT NULL THEN {key or text} END AS {field.name}_key",
         *([f"{numbers} AS {field.name}_numbers"] if field.kind == "address" else []),
         *(_in_latin(field, raw) if field.kind in NAMES else []),
-        *([f"{_family_words(raw)} AS {field.name}_family"] if field.kind == "name" else []),
+        *(_family_and_given(field, raw) if field.kind == "name" else []),
     ]
 
 
@@ -304,13 +308,21 @@ def _in_latin(field: Field, raw: str) -> list[str]:
     ]
 
 
-def _family_words(raw: str) -> str:
-    """SQL of the words, in Latin, one of which may be the family's; of Hangul the first letter."""
+def _family_and_given(field: Field, raw: str) -> list[str]:
+    """Return select expressions of the family's word and the rest: of Hangul the first syllable.
+
+    Elsewhere the family may stand first or last: each word is taken for it, in Latin letters.
+    """
     words = _words(raw)
-    return (
+    split = f"string_split({words}, ' ')"
+    others = f"array_to_string(list_sort(list_filter({split}, lambda o: o <> w)), ' ')"
+    return [
         f"CASE WHEN {_has_hangul(words)} THEN [{_surname_in_latin(words)}]"
-        f" WHEN {words} <> '' THEN string_split({words}, ' ') END"
-    )
+        f" WHEN {words} <> '' THEN {split} END AS {field.name}_family",
+        f"CASE WHEN {_has_hangul(words)} THEN [substr(replace({words}, ' ', ''), 2)]"
+        f" WHEN {words} <> '' THEN list_transform({split}, lambda w: {others}) END"
+        f" AS {field.name}_given",
+    ]
 
 
 def _surname_in_latin(letters: str) -> str:
