@@ -275,4 +275,6 @@ DBT_HISTORIES = {
     "identity.person_recorded_days": ("as_of_date",),
     "identity.person_ids": ("person_id",),
     "identity.merge_history": ("all",),
+    "quality.landing_days": ("as_of_date",),
+    "quality.file_arrivals": ("source", "file_id"),
 }

@@ -1,6 +1,7 @@
 """dbt's source files, generated from `sources.yml`, so that a table is declared once.
 
-The tables that landing makes by itself (`raw.as_of`, `raw.identity_*`) are generated as well.
+The tables that landing makes by itself (`raw.as_of`, `raw.identity_*`, the ledger) are generated as
+well.
 
 Here belongs the translation of declarations into dbt's YAML. Tests and contracts of models belong
 in `dbt/`.
@@ -15,7 +16,7 @@ from typing import Any
 import yaml
 
 from landing.declarations import Declarations, Entity, RawColumn
-from landing.tables import AS_OF, IDENTITY
+from landing.tables import AS_OF, IDENTITY, LEDGER
 
 _HEADER = "# Generated from sources.yml by landing/dbt_sources.py: edit sources.yml instead.\n"
 
@@ -24,9 +25,9 @@ def write_dbt_sources(declarations: Declarations, dbt_dir: Path) -> list[Path]:
     """Write `models/staging/<source>/_<source>__sources.yml` for each source.
 
     The table `raw.as_of` is declared in `models/staging/_run__sources.yml`, the tables
-    `raw.identity_*` in `models/staging/identity/_identity__sources.yml`. A file is written only
-    when its content differs, so that dbt's partial parsing keeps working. Returns the files that
-    changed.
+    `raw.identity_*` in `models/staging/identity/_identity__sources.yml`, the ledger in
+    `models/staging/quality/_quality__sources.yml`. A file is written only when its content differs,
+    so that dbt's partial parsing keeps working. Returns the files that changed.
     """
     staging = dbt_dir / "models" / "staging"
     wanted = {
@@ -46,6 +47,12 @@ def write_dbt_sources(declarations: Declarations, dbt_dir: Path) -> list[Path]:
             "identity",
             "The rules of identity stitching: identity.yml and people's decisions.",
             [_table(name, f"identity_{name}", *said) for name, said in IDENTITY.items()],
+        ),
+        staging / "quality" / "_quality__sources.yml": _source_yaml(
+            "quality",
+            "What landing wrote down of its own work.",
+            [_table("load_ledger", "load_ledger", "One row per file content and entity.", LEDGER)],
+            schema="quality",
         ),
     }
     for name, source in declarations.sources.items():
@@ -81,9 +88,11 @@ def _table(
     }
 
 
-def _source_yaml(name: str, description: str, tables: list[dict[str, Any]]) -> str:
+def _source_yaml(
+    name: str, description: str, tables: list[dict[str, Any]], schema: str = "raw"
+) -> str:
     said = {
         "version": 2,
-        "sources": [{"name": name, "schema": "raw", "description": description, "tables": tables}],
+        "sources": [{"name": name, "schema": schema, "description": description, "tables": tables}],
     }
     return _HEADER + yaml.safe_dump(said, sort_keys=False, allow_unicode=True, width=110)

@@ -4,8 +4,8 @@
 with purchase_days as (
     select
         orders.order_date,
-        count(*) as purchase_count
-    from {{ ref('fct_orders') }} as orders
+        count(distinct orders.order_id) as purchase_count
+    from {{ ref('int_orders__orders_aggregated') }} as orders
     where orders.customer_key is not null and {{ is_purchase('orders') }}
     group by orders.order_date
 ),

@@ -87,12 +87,22 @@ def test_a_new_day_gives_the_rows_of_a_rebuild(built: Settings, tmp_path: Path) 
     )
     run(home)
     assert warehouse_of(home).as_of() == date(2017, 12, 30)
+    snapshots = "from marts.mart_customer_features where as_of_date < '2017-12-30' order by all"
+    known_then = warehouse_of(home).read(snapshots)
     # Yesterday's champion and clusters would serve on: which models serve depends on the past.
     with warehouse_of(home).connect() as connection:
         for table in PUBLIC["ml"]:
             connection.execute(f"delete from ml.{table}")
     shutil.copytree(built.landing_dir, home.landing_dir, dirs_exist_ok=True)
+    # Two snapshots have gone without this purchase.
+    late = {"transaction_timestamp": "2017-10-31 12:00:00"}
+    add_purchases(home, "transactions_2017-10-31.csv", [late])
     run(home)
+    assert warehouse_of(home).read(snapshots).equals(known_then)
+    assert warehouse_of(home).read(
+        "select order_date, known_from from core.fct_orders where known_from > order_date"
+    ).rows() == [(date(2017, 10, 31), date(2017, 12, 31))]
+    # The day on which it came outlives the warehouse.
     rebuilt = copied(home, tmp_path / "rebuilt")
     rebuilt.warehouse_path.unlink()
     run(rebuilt)

@@ -13,5 +13,6 @@ select
     customer_key_type,
     channel,
     started_date,
-    ended_date
+    ended_date,
+    file_id
 from unioned

@@ -37,11 +37,12 @@ bought as (
         people.customer_number,
         lines.product_id,
         lines.order_date,
+        lines.known_from,
         sum(lines.net_amount) as net_amount
     from lines
     inner join people on lines.customer_key = people.customer_key
     semi join sends on people.customer_number = sends.customer_number
-    group by people.customer_number, lines.product_id, lines.order_date
+    group by people.customer_number, lines.product_id, lines.order_date, lines.known_from
 )
 
 select
@@ -65,6 +66,7 @@ inner join bought
     on
         sends.customer_number = bought.customer_number
         and {{ is_within_days('bought.order_date', 365, 'sends.started_date - 1') }}
+        and sends.started_date > bought.known_from
 left join covered
     on
         sends.source = covered.source

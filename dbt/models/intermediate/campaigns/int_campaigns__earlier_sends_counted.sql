@@ -25,6 +25,7 @@ earlier as (
         on
             people.customer_key = touches.customer_key
             and {{ is_within_days('touches.touch_date', 365, 'sends.started_date - 1') }}
+            and sends.started_date > touches.known_from
     group by
         sends.source, sends.source_campaign_id, sends.customer_number,
         touches.source, touches.source_campaign_id

@@ -12,5 +12,6 @@ select
     customer_key,
     customer_key_type,
     redeemed_date,
-    redemption_number
+    redemption_number,
+    file_id
 from unioned

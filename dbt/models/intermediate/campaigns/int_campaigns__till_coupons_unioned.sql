@@ -5,6 +5,8 @@ with unioned as (
 )
 
 select
+    source,
     source || ':' || source_order_id as order_id,
-    coupon_amount
+    coupon_amount,
+    file_id
 from unioned

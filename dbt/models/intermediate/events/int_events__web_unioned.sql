@@ -3,16 +3,38 @@ with unioned as (
         ref('stg_demo__web_events'),
         ref('stg_demo__app_events'),
     ]) }}
+),
+
+as_of as (
+    select business_zone from {{ ref('stg_run__as_of') }}
+),
+
+late_files as (
+    select * from {{ ref('int_landing__late_files') }}
+),
+
+dated as (
+    select
+        unioned.*,
+        {{ business_date('unioned.occurred_at', 'as_of.business_zone') }} as occurred_date
+    from unioned
+    cross join as_of
 )
 
 select
-    source,
-    platform,
-    source_event_id,
-    browser_key,
-    customer_key,
-    customer_key_type,
-    event_type,
-    source_product_id,
-    occurred_at
-from unioned
+    dated.source,
+    dated.platform,
+    dated.source_event_id,
+    dated.browser_key,
+    dated.customer_key,
+    dated.customer_key_type,
+    dated.event_type,
+    dated.source_product_id,
+    dated.occurred_at,
+    dated.occurred_date,
+    {{ known_from('dated.occurred_date') }} as known_from
+from dated
+left join late_files
+    on
+        dated.source = late_files.source
+        and dated.file_id = late_files.file_id

@@ -31,6 +31,7 @@ campaigns as (
         on
             people.customer_key = touches.customer_key
             and {{ is_within_days('touches.touch_date', 365, 'snapshots.as_of_date') }}
+            and snapshots.as_of_date >= touches.known_from
     group by
         snapshots.customer_number, snapshots.as_of_date, touches.source, touches.source_campaign_id
 )

@@ -1,6 +1,6 @@
 {{ config(materialized='table') }}
 with orders as (
-    select * from {{ ref('fct_orders') }}
+    select * from {{ ref('int_orders__orders_aggregated') }}
 ),
 
 people as (
@@ -11,15 +11,20 @@ as_of as (
     select * from {{ ref('stg_run__as_of') }}
 ),
 
-known_orders as (
+dated_orders as (
     select
         people.customer_number,
         orders.*,
         {{ is_purchase('orders') }} as is_purchase,
+        {{ is_known_on('orders', '(people.version_to - 1)') }} as is_known,
+        orders.known_to is null as is_settled,
         date_part('hour', orders.ordered_at at time zone 'UTC' at time zone as_of.business_zone)
         >= 18 as is_evening
     from orders
-    inner join people on orders.customer_key = people.customer_key
+    inner join people
+        on
+            orders.customer_key = people.customer_key
+            and orders.order_date < people.version_to
     inner join as_of on orders.order_date <= as_of.as_of_date
 ),
 
@@ -27,16 +32,19 @@ days as (
     select
         customer_number,
         order_date,
-        max(ordered_at) as last_event_at,
-        count(*) filter (where is_purchase) as purchase_count,
-        count(*) filter (where is_purchase and is_evening) as evening_purchase_count,
-        count(*) filter (where is_purchase and channel <> 'store') as remote_purchase_count,
-        count(*) filter (where is_return) as return_count,
-        cast(sum(item_count) as bigint) as item_count,
-        cast(sum(gross_amount) as decimal(18, 4)) as gross_amount,
-        cast(sum(discount_amount) as decimal(18, 4)) as discount_amount,
-        cast(sum(net_amount) as decimal(18, 4)) as net_amount
-    from known_orders
+        max(ordered_at) filter (is_known) as last_event_at,
+        count(*) filter (is_known and is_purchase) as purchase_count,
+        count(*) filter (is_known and is_purchase and is_evening) as evening_purchase_count,
+        count(*) filter (is_known and is_purchase and channel <> 'store') as remote_purchase_count,
+        count(*) filter (is_known and is_return) as return_count,
+        cast(sum(item_count) filter (is_known) as bigint) as item_count,
+        cast(sum(gross_amount) filter (is_known) as decimal(18, 4)) as gross_amount,
+        cast(sum(discount_amount) filter (is_known) as decimal(18, 4)) as discount_amount,
+        cast(sum(net_amount) filter (is_known) as decimal(18, 4)) as net_amount,
+        -- What labels are made of: what is known today, whenever it came.
+        count(*) filter (is_settled and is_purchase) as settled_purchase_count,
+        cast(sum(net_amount) filter (is_settled) as decimal(18, 4)) as settled_net_amount
+    from dated_orders
     group by customer_number, order_date
 ),
 

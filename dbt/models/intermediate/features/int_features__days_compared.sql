@@ -11,73 +11,62 @@ as_of as (
     select * from {{ ref('stg_run__as_of') }}
 ),
 
-timed_events as (
-    select
-        occurred_at as event_at,
-        hash(
-            source, platform, source_event_id, browser_key, customer_key, customer_key_type,
-            event_type
-        ) as row_hash
-    from {{ ref('int_events__web_unioned') }}
-    union all
-    select
-        occurred_at as event_at,
-        hash(source, channel, source_message_id, customer_key, event_type) as row_hash
-    from {{ ref('int_engagement__messages_unioned') }}
-    union all
-    select
-        answered_at as event_at,
-        hash(source, source_answer_id, customer_key, nps_score) as row_hash
-    from {{ ref('int_surveys__answers_unioned') }}
-),
-
 -- One number a row, from all that a feature reads of it.
 facts as (
     select
-        order_date as event_date,
+        known_from,
         hash(
             order_id, customer_key, ordered_at, store_id, channel, item_count, gross_amount,
             discount_amount, net_amount, is_return
         ) as row_hash
-    from {{ ref('fct_orders') }}
+    from {{ ref('int_orders__orders_aggregated') }}
     where customer_key is not null
     union all
     select
-        order_date as event_date,
-        hash(order_line_id, customer_key, product_id, net_amount, is_return) as row_hash
+        known_from,
+        hash(order_id, customer_key, product_id, order_date, net_amount, is_return) as row_hash
     from {{ ref('fct_order_lines') }}
     where customer_key is not null
     union all
     select
-        started_date as event_date,
-        hash(campaign_contact_id) as row_hash
-    from {{ ref('fct_campaign_contacts') }}
+        known_from,
+        hash(customer_key, source, source_campaign_id, touch_date, contact_count) as row_hash
+    from ({{ campaign_touches() }}) as touches
     union all
     select
-        redeemed_date as event_date,
-        hash(redemption_id) as row_hash
-    from {{ ref('fct_redemptions') }}
+        known_from,
+        hash(
+            source, platform, source_event_id, browser_key, customer_key, customer_key_type,
+            event_type, occurred_at
+        ) as row_hash
+    from {{ ref('int_events__web_unioned') }}
     union all
     select
-        {{ business_date('timed_events.event_at', 'as_of.business_zone') }} as event_date,
-        hash(timed_events.event_at, timed_events.row_hash) as row_hash
-    from timed_events
-    cross join as_of
+        known_from,
+        hash(source, channel, source_message_id, customer_key, event_type, occurred_at) as row_hash
+    from {{ ref('int_engagement__messages_unioned') }}
+    union all
+    select
+        known_from,
+        hash(source, source_answer_id, customer_key, nps_score, answered_at) as row_hash
+    from {{ ref('int_surveys__answers_unioned') }}
 ),
 
 fact_days as (
     select
-        event_date,
+        known_from,
         count(*) as row_count,
         sum(row_hash) as row_hashes
     from facts
-    group by event_date
+    group by known_from
 ),
 
--- A catalogue has no history: whatever changes in it changes every day.
+-- A catalogue has no history: whatever changes in it changes every day. A product without an entry
+-- says nothing that its lines do not.
 catalogue as (
     select sum(hash(product_id, department, category)) as row_hashes
     from {{ ref('dim_products') }}
+    where department is not null or category is not null
 ),
 
 known_facts as (
@@ -86,7 +75,7 @@ known_facts as (
         sum(fact_days.row_count) as row_count,
         sum(fact_days.row_hashes) as row_hashes
     from days
-    left join fact_days on days.as_of_date >= fact_days.event_date
+    left join fact_days on days.as_of_date >= fact_days.known_from
     group by days.as_of_date
 ),
 

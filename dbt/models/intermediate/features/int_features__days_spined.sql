@@ -7,17 +7,17 @@ recorded as (
 ),
 
 orders as (
-    select * from {{ ref('fct_orders') }}
+    select * from {{ ref('int_orders__orders_aggregated') }}
 ),
 
 history as (
     select
         as_of.as_of_date as today,
-        min(orders.order_date) as start_date
+        min(orders.known_from) as start_date
     from as_of
     left join orders
         on
-            as_of.as_of_date >= orders.order_date
+            as_of.as_of_date >= orders.known_from
             and orders.customer_key is not null
             and {{ is_purchase('orders') }}
     group by as_of.as_of_date

@@ -1,5 +1,5 @@
 with orders as (
-    select * from {{ ref('fct_orders') }}
+    select * from {{ ref('int_orders__orders_aggregated') }}
 ),
 
 lines as (
@@ -30,9 +30,9 @@ products as (
 
 stores as (
     select
-        order_id,
-        4 * dense_rank() over (order by store_id) + 3 as store
-    from orders
+        store_id,
+        4 * row_number() over (order by store_id) + 3 as store
+    from (select distinct store_id from orders) as known_stores
     where store_id is not null
 ),
 
@@ -44,7 +44,10 @@ product_days as (
         products.department,
         lines.order_date
     from lines
-    inner join people on lines.customer_key = people.customer_key
+    inner join people
+        on
+            lines.customer_key = people.customer_key
+            and lines.known_from < people.version_to
     inner join products on lines.product_id = products.product_id
     inner join reach on lines.order_date > reach.before_date
     where not lines.is_return
@@ -74,8 +77,11 @@ item_days as (
         stores.store as item,
         orders.order_date
     from orders
-    inner join people on orders.customer_key = people.customer_key
-    inner join stores on orders.order_id = stores.order_id
+    inner join people
+        on
+            orders.customer_key = people.customer_key
+            and {{ is_known_on('orders', '(people.version_to - 1)') }}
+    inner join stores on orders.store_id = stores.store_id
     inner join reach on orders.order_date > reach.before_date
     where not orders.is_return
 ),

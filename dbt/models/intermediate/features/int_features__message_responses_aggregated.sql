@@ -15,17 +15,32 @@ as_of as (
     select * from {{ ref('stg_run__as_of') }}
 ),
 
+states as (
+    {{ known_states(
+        'events', ['source', 'channel', 'source_message_id'], 'occurred_date'
+    ) }}
+),
+
 messages as (
     select
         events.source,
         events.channel,
         events.source_message_id,
         max(events.customer_key) as customer_key,
+        coalesce(states.known_from, min(events.occurred_date)) as known_from,
+        states.known_to,
         min(events.occurred_at) filter (events.event_type = 'sent') as sent_at,
         min(events.occurred_at) filter (events.event_type in ('opened', 'clicked')) as opened_at,
         min(events.occurred_at) filter (events.event_type = 'clicked') as clicked_at
     from events
-    group by events.source, events.channel, events.source_message_id
+    left join states
+        on
+            events.source = states.source
+            and events.channel = states.channel
+            and events.source_message_id = states.source_message_id
+            and events.known_from <= states.known_from
+    group by
+        events.source, events.channel, events.source_message_id, states.known_from, states.known_to
 ),
 
 dated as (
@@ -55,6 +70,7 @@ in_reach as (
         on
             people.customer_number = snapshots.customer_number
             and {{ is_within_days('dated.sent_date', 730, 'snapshots.as_of_date') }}
+            and {{ is_known_on('dated', 'snapshots.as_of_date') }}
 ),
 
 choices as (

@@ -19,6 +19,7 @@ spent as (
         on
             snapshots.customer_number = item_days.customer_number
             and {{ is_within_days('item_days.order_date', 90, 'snapshots.as_of_date') }}
+            and item_days.net_amount is not null
     group by snapshots.customer_number, snapshots.as_of_date, item_days.kind, item_days.item
 ),
 

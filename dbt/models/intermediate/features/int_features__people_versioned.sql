@@ -99,6 +99,26 @@ spells as (
     left join reached on known.customer_key = reached.customer_key
 ),
 
+-- A late purchase is missing from the snapshots before it came; after the last of them another
+-- version begins, so that what a version adds up to never changes.
+late_purchases as (
+    select distinct
+        customer_key,
+        order_date,
+        known_from
+    from {{ ref('fct_order_lines') }}
+    where known_from > order_date and customer_key is not null
+),
+
+completed as (
+    select
+        late_purchases.customer_key,
+        spine.as_of_date + 1 as version_from
+    from late_purchases
+    asof inner join spine on late_purchases.known_from > spine.as_of_date
+    where spine.as_of_date >= late_purchases.order_date
+),
+
 changes as (
     select
         customer_id,
@@ -109,6 +129,12 @@ changes as (
         customer_id,
         counts_to as version_from
     from spells
+    union
+    select
+        spells.customer_id,
+        completed.version_from
+    from completed
+    inner join spells on completed.customer_key = spells.customer_key
 ),
 
 versions as (

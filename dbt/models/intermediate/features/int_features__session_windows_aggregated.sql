@@ -22,6 +22,7 @@ in_reach as (
         on
             people.customer_number = snapshots.customer_number
             and {{ is_within_days('sessions.session_date', 730, 'snapshots.as_of_date') }}
+            and {{ is_known_on('sessions', 'snapshots.as_of_date') }}
 )
 
 select

@@ -1,18 +1,31 @@
 with events as (
-    select * from {{ ref('int_events__web_unioned') }}
-),
-
-as_of as (
-    select * from {{ ref('stg_run__as_of') }}
-),
-
-dated as (
     select
-        events.*,
-        {{ business_date('events.occurred_at', 'as_of.business_zone') }} as session_date,
-        if(events.customer_key_type = 'login', events.customer_key, null) as login_key
+        *,
+        occurred_date as session_date
+    from {{ ref('int_events__web_unioned') }}
+),
+
+-- What was known of a browser's day, before a late event of it came and after.
+states as (
+    {{ known_states(
+        'events', ['source', 'platform', 'browser_key', 'session_date'], 'occurred_date'
+    ) }}
+),
+
+known as (
+    select
+        events.* exclude (known_from),
+        if(events.customer_key_type = 'login', events.customer_key, null) as login_key,
+        coalesce(states.known_from, events.session_date) as known_from,
+        states.known_to
     from events
-    cross join as_of
+    left join states
+        on
+            events.source = states.source
+            and events.platform = states.platform
+            and events.browser_key = states.browser_key
+            and events.session_date = states.session_date
+            and events.known_from <= states.known_from
 ),
 
 -- A session ends after half an hour of quiet, when somebody else logs in, and at midnight: what was
@@ -25,10 +38,10 @@ marked as (
             or login_key <> lag(login_key ignore nulls) over so_far,
             row_number() over so_far = 1
         ) as is_first
-    from dated
+    from known
     window
         so_far as (
-            partition by source, platform, browser_key, session_date
+            partition by source, platform, browser_key, session_date, known_from
             order by occurred_at, source_event_id
         )
 ),
@@ -37,7 +50,7 @@ numbered as (
     select
         *,
         count(*) filter (is_first) over (
-            partition by source, platform, browser_key, session_date
+            partition by source, platform, browser_key, session_date, known_from
             order by occurred_at, source_event_id
         ) as session_number
     from marked
@@ -47,6 +60,8 @@ select
     source,
     platform,
     session_date,
+    known_from,
+    known_to,
     -- Whoever logs in during a session was there from its start.
     coalesce(max(login_key), max(customer_key)) as customer_key,
     min(occurred_at) as started_at,
@@ -68,4 +83,4 @@ select
         end
     ) as funnel_depth
 from numbered
-group by source, platform, browser_key, session_date, session_number
+group by source, platform, browser_key, session_date, known_from, known_to, session_number

@@ -9,34 +9,19 @@ people as (
 
 answers as (
     select * from {{ ref('int_surveys__answers_unioned') }}
-),
-
-as_of as (
-    select * from {{ ref('stg_run__as_of') }}
-),
-
--- Of several answers of a day the last one stands.
-answered as (
-    select
-        people.customer_number,
-        {{ business_date('answers.answered_at', 'as_of.business_zone') }} as answered_date,
-        max(answers.answered_at) as last_event_at,
-        arg_max(answers.nps_score, (answers.answered_at, answers.source_answer_id)) as nps_score
-    from answers
-    cross join as_of
-    inner join people on answers.customer_key = people.customer_key
-    group by people.customer_number, answered_date
 )
 
 select
     snapshots.customer_number,
     snapshots.as_of_date,
-    answered.answered_date,
-    answered.last_event_at,
-    answered.nps_score
-from snapshots
-asof inner join answered
+    max(answers.answered_date) as answered_date,
+    max(answers.answered_at) as last_event_at,
+    arg_max(answers.nps_score, (answers.answered_at, answers.source_answer_id)) as nps_score
+from answers
+inner join people on answers.customer_key = people.customer_key
+inner join snapshots
     on
-        snapshots.customer_number = answered.customer_number
-        and snapshots.as_of_date >= answered.answered_date
-where {{ is_within_days('answered.answered_date', 365, 'snapshots.as_of_date') }}
+        people.customer_number = snapshots.customer_number
+        and {{ is_within_days('answers.answered_date', 365, 'snapshots.as_of_date') }}
+        and answers.known_from <= snapshots.as_of_date
+group by snapshots.customer_number, snapshots.as_of_date

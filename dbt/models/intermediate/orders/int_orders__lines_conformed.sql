@@ -1,23 +1,53 @@
 with lines as (
     select * from {{ ref('int_orders__lines_unioned') }}
+),
+
+as_of as (
+    select business_zone from {{ ref('stg_run__as_of') }}
+),
+
+late_files as (
+    select * from {{ ref('int_landing__late_files') }}
+),
+
+dated as (
+    select
+        lines.*,
+        {{ business_date('lines.ordered_at', 'as_of.business_zone') }} as order_date
+    from lines
+    cross join as_of
 )
 
 select
-    source,
-    source_order_id,
-    line_number,
-    source_product_id,
-    customer_key,
-    customer_key_type,
-    ordered_at,
-    source_zone,
-    source_store_id,
-    channel,
-    quantity,
-    gross_amount,
-    discount_amount,
-    net_amount,
-    currency,
+    dated.source,
+    dated.source_order_id,
+    dated.line_number,
+    dated.source_product_id,
+    dated.customer_key,
+    dated.customer_key_type,
+    dated.ordered_at,
+    dated.order_date,
+    dated.source_zone,
+    dated.source_store_id,
+    dated.channel,
+    dated.quantity,
+    dated.gross_amount,
+    dated.discount_amount,
+    dated.net_amount,
+    dated.currency,
     -- The source may say so (an invoice number with a C); a negative quantity says so anywhere.
-    coalesce(is_return, false) or coalesce(quantity < 0, false) as is_return
-from lines
+    coalesce(dated.is_return, false) or coalesce(dated.quantity < 0, false) as is_return,
+    -- A line is nobody's before the record that names the customer is there as well.
+    greatest(
+        {{ known_from('dated.order_date') }},
+        {{ known_from('dated.order_date', 'late_headers') }}
+    ) as known_from
+from dated
+left join late_files
+    on
+        dated.source = late_files.source
+        and dated.file_id = late_files.file_id
+left join late_files as late_headers
+    on
+        dated.source = late_headers.source
+        and dated.header_file_id = late_headers.file_id

@@ -21,5 +21,7 @@ select
     discount_amount,
     net_amount,
     currency,
-    is_return
+    is_return,
+    file_id,
+    header_file_id
 from unioned

@@ -2,10 +2,6 @@ with lines as (
     select * from {{ ref('int_orders__lines_conformed') }}
 ),
 
-as_of as (
-    select business_zone from {{ ref('stg_run__as_of') }}
-),
-
 people as (
     select * from {{ ref('person_identifiers') }}
 )
@@ -20,13 +16,13 @@ select
     lines.customer_key,
     people.person_id as customer_id,
     lines.ordered_at,
-    {{ business_date('lines.ordered_at', 'as_of.business_zone') }} as order_date,
+    lines.order_date,
     lines.quantity,
     lines.gross_amount,
     lines.discount_amount,
     lines.net_amount,
     lines.currency,
-    lines.is_return
+    lines.is_return,
+    lines.known_from
 from lines
-cross join as_of
 left join people on lines.customer_key = people.pseudonym

@@ -1,9 +1,6 @@
 with orders as (
     select * from {{ ref('int_orders__orders_aggregated') }}
-),
-
-as_of as (
-    select business_zone from {{ ref('stg_run__as_of') }}
+    where known_to is null
 ),
 
 people as (
@@ -11,15 +8,15 @@ people as (
 )
 
 select
-    orders.source || ':' || orders.source_order_id as order_id,
+    orders.order_id,
     orders.source,
     orders.source_order_id,
     orders.customer_key,
     people.person_id as customer_id,
     orders.ordered_at,
     orders.source_zone,
-    {{ business_date('orders.ordered_at', 'as_of.business_zone') }} as order_date,
-    orders.source || ':' || orders.source_store_id as store_id,
+    orders.order_date,
+    orders.store_id,
     orders.channel,
     orders.line_count,
     orders.item_count,
@@ -27,7 +24,7 @@ select
     orders.discount_amount,
     orders.net_amount,
     orders.currency,
-    orders.is_return
+    orders.is_return,
+    orders.known_from
 from orders
-cross join as_of
 left join people on orders.customer_key = people.pseudonym

@@ -47,16 +47,14 @@ answers as (
 -- Before its first event a source says nothing about anybody; after it, no event is a zero.
 measured as (
     select
-        as_of.business_zone,
         (
-            select {{ business_date('min(occurred_at)', 'as_of.business_zone') }}
+            select min(known_from)
             from {{ ref('int_events__web_unioned') }}
         ) as sessions_from,
         (
-            select {{ business_date('min(occurred_at)', 'as_of.business_zone') }}
+            select min(known_from)
             from {{ ref('int_engagement__messages_unioned') }}
         ) as messages_from
-    from {{ ref('stg_run__as_of') }} as as_of
 )
 
 select

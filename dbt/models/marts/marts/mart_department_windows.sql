@@ -36,6 +36,7 @@ past as (
         on
             snapshots.customer_number = department_days.customer_number
             and {{ is_within_days('department_days.order_date', 90, 'snapshots.as_of_date') }}
+            and department_days.net_amount is not null
     group by snapshots.customer_id, snapshots.as_of_date, department_days.item
 ),
 

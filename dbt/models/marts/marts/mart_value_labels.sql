@@ -11,8 +11,8 @@ select
     followed.as_of_date,
     followed.horizon_days,
     followed.label_until_date,
-    cast(coalesce(sum(customer_days.purchase_count), 0) as bigint) as order_count,
-    cast(coalesce(sum(customer_days.net_amount), 0) as double) as spend_amount
+    cast(coalesce(sum(customer_days.settled_purchase_count), 0) as bigint) as order_count,
+    cast(coalesce(sum(customer_days.settled_net_amount), 0) as double) as spend_amount
 from followed
 left join customer_days
     on

@@ -21,5 +21,6 @@ select
     cast(retail_disc + coupon_match_disc as decimal(18, 4)) as discount_amount,
     sales_value as net_amount,
     'USD' as currency,
-    false as is_return
+    false as is_return,
+    _file_id as file_id
 from transactions

@@ -13,5 +13,6 @@ select
     row_number() over (
         partition by campaign_id, coupon_upc, household_id_pseudonym, redemption_date
         order by _file_id, _row_number
-    ) as redemption_number
+    ) as redemption_number,
+    _file_id as file_id
 from coupon_redemptions

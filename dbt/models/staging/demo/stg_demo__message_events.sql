@@ -14,7 +14,8 @@ select
     email_pseudonym as customer_key,
     'email' as customer_key_type,
     event as event_type,
-    occurred_at
+    occurred_at,
+    _file_id as file_id
 from email_events
 
 union all
@@ -27,5 +28,6 @@ select
     device_pseudonym as customer_key,
     'device' as customer_key_type,
     event as event_type,
-    occurred_at
+    occurred_at,
+    _file_id as file_id
 from push_events

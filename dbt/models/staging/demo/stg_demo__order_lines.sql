@@ -30,7 +30,9 @@ at_the_till as (
         'store' as channel,
         receipt_lines.quantity,
         receipt_lines.net_amount,
-        receipt_lines.discount_amount
+        receipt_lines.discount_amount,
+        receipt_lines._file_id as file_id,
+        receipts._file_id as header_file_id
     from receipt_lines
     left join receipts on receipt_lines.receipt_id = receipts.receipt_id
 ),
@@ -53,7 +55,9 @@ on_the_web as (
         'web' as channel,
         web_order_lines.quantity,
         web_order_lines.net_amount,
-        web_order_lines.discount_amount
+        web_order_lines.discount_amount,
+        web_order_lines._file_id as file_id,
+        web_orders._file_id as header_file_id
     from web_order_lines
     left join web_orders on web_order_lines.order_id = web_orders.order_id
 ),
@@ -80,5 +84,7 @@ select
     discount_amount,
     net_amount,
     'USD' as currency,
-    false as is_return
+    false as is_return,
+    file_id,
+    header_file_id
 from lines

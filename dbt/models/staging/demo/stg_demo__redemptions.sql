@@ -28,6 +28,7 @@ select
     row_number() over (
         partition by coupon_code, customer_key, redeemed_date
         order by order_id
-    ) as redemption_number
+    ) as redemption_number,
+    _file_id as file_id
 from redeemed
 where customer_key is not null

@@ -8,5 +8,6 @@ select
     email_pseudonym as customer_key,
     'email' as customer_key_type,
     nps_score,
-    answered_at
+    answered_at,
+    _file_id as file_id
 from survey_answers

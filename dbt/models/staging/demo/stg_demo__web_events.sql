@@ -12,5 +12,6 @@ select
     if(login_pseudonym is not null, 'login', 'cookie') as customer_key_type,
     event_type,
     cast(product_id as varchar) as source_product_id,
-    occurred_at
+    occurred_at,
+    _file_id as file_id
 from web_events
