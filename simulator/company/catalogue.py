@@ -8,6 +8,7 @@ from datetime import date, timedelta
 import numpy as np
 import polars as pl
 
+from simulator.company.names import PROVINCES
 from simulator.company.plan import History, Plan
 
 # department: ((category, product types…)…), price in dollars of the middle product
@@ -48,15 +49,17 @@ _DEPARTMENTS = {
     "ELECTRONICS": ((("audio", "earphones speaker"), ("accessories", "charger cable case")), 45),
 }
 _PRODUCTS = 400
+STORES = 24
 
 
 @dataclass(frozen=True)
 class Catalogue:
-    """Products with the chance of each to be bought, campaigns with their first seconds, kiosks."""
+    """Products and their chances to be bought, stores, campaigns and their seconds, kiosks."""
 
     products: pl.DataFrame
     popularity: np.ndarray
     price: np.ndarray
+    stores: pl.DataFrame
     campaigns: pl.DataFrame
     campaign_at: np.ndarray
     kiosk_cookies: list[str]
@@ -75,6 +78,7 @@ def draw_catalogue(plan: Plan, history: History | None) -> Catalogue:
         products=products,
         popularity=np.cumsum(popularity / popularity.sum()),
         price=products["price"].to_numpy().astype(float),
+        stores=_stores(),
         campaigns=campaigns,
         campaign_at=campaigns["start_date"].to_numpy().astype("datetime64[s]").astype(np.int64)
         + 10 * 3600,
@@ -100,6 +104,16 @@ def _products(rng: np.random.Generator) -> pl.DataFrame:
         rows.append((1001 + number, department, category, type_, brand, dollars))
     names = ["product_id", "department", "category", "product_type", "brand", "price"]
     return pl.DataFrame(rows, schema=names, orient="row")
+
+
+def _stores() -> pl.DataFrame:
+    """The stores, spread over the provinces as people are; neighbours in number are near."""
+    return pl.DataFrame(
+        {
+            "store_id": range(1, STORES + 1),
+            "region": [PROVINCES[number * len(PROVINCES) // STORES] for number in range(STORES)],
+        }
+    )
 
 
 def _campaigns(plan: Plan, rng: np.random.Generator) -> pl.DataFrame:

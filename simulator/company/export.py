@@ -54,7 +54,8 @@ class Made:
 def file_names(plan: Plan) -> list[str]:
     """Names of all export files of a plan."""
     names = [f"{entity}_{month}.parquet" for entity in MONTHLY for month in plan.months]
-    return [*names, f"products_{plan.first_day}.parquet", f"campaigns_{plan.first_day}.parquet"]
+    whole = ("products", "stores", "campaigns")
+    return [*names, *(f"{entity}_{plan.first_day}.parquet" for entity in whole)]
 
 
 def write_company(
@@ -74,6 +75,7 @@ def write_company(
     given = _given_blocks(history) if history else None
     with _Files(plan, folder, truth_folder) as files:
         files.write_whole("products", catalogue.products)
+        files.write_whole("stores", catalogue.stores)
         files.write_whole("campaigns", catalogue.campaigns)
         pending: list[Records] = []
         blocks_a_chunk = max(1, chunk_people // BLOCK)

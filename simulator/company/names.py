@@ -190,6 +190,8 @@ _PLACES = (
     ("강원도", "강원", "춘천시", "24", 2),
     ("제주특별자치도", "제주", "제주시", "63", 2),
 )
+PROVINCES = tuple(province for province, *_ in _PLACES)
+"""The province of each place, so that one of many people is in it more than once."""
 _ROADS = words(
     "중앙로 시청로 역전로 한빛로 벚꽃로 은행나무로 푸른숲길 강변로 새마을로 충무로 "
     "세종대로 무학로 학동로 도산대로 올림픽로 백범로 왕십리로 월드컵로 대학로 문화로 "

@@ -16,7 +16,7 @@ import numpy as np
 import polars as pl
 
 from simulator.company import contacts
-from simulator.company.catalogue import Catalogue
+from simulator.company.catalogue import STORES, Catalogue
 from simulator.company.crm import written_addresses, written_names
 from simulator.company.people import TYPES, People
 from simulator.company.plan import DAY, Plan
@@ -28,7 +28,6 @@ _STORE_HOURS = np.array([0] * 10 + [2, 3, 4, 4, 4, 5, 5, 6, 7, 6, 4, 2] + [0, 0]
 _WEB_HOURS = np.array(
     [3, 2, 1, 1, 0.5, 0.5, 1, 2, 3, 4, 4, 4, 5, 4, 4, 4, 4, 4, 4, 5, 6, 8, 8, 6], dtype=float
 )
-_STORES = 24
 COUPON_SHARE = 0.10
 
 
@@ -155,9 +154,7 @@ def ring_up(records: Records, block: int, orders: Orders, rng: np.random.Generat
         "receipts",
         at,
         receipt_id=ids,
-        store_id=pl.Series(
-            1 + (people.household[person] * 7 + rng.integers(0, 2, count)) % _STORES
-        ),
+        store_id=pl.Series(1 + (people.household[person] * 7 + rng.integers(0, 2, count)) % STORES),
         loyalty_card=texts(card),
         phone=texts(contacts.write_phones(rng, phone.tolist())),
         sold_at=moments(at),

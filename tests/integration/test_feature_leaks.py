@@ -33,6 +33,7 @@ TABLES = {
     "identity.person_identifier_history": "pseudonym varchar, person_id varchar, known_from date,"
     " known_to date",
     "core.dim_products": "product_id varchar, category varchar, department varchar",
+    "core.dim_stores": "store_id varchar, region varchar",
     "intermediate.int_orders__lines_conformed": "source varchar, source_order_id varchar,"
     " customer_key varchar, customer_key_type varchar, ordered_at timestamp, order_date date,"
     " source_zone varchar, source_store_id varchar, channel varchar, quantity bigint,"
@@ -117,6 +118,7 @@ class Shop:
         tables["core.dim_products"] = [
             (f"p{n}", f"c{n % 12}", f"d{n % 4}" if n % 4 else None) for n in range(40)
         ]
+        tables["core.dim_stores"] = [(f"shop:s{n}", f"region {n % 2}") for n in range(2)]
         for event in events:
             self._write(event, tables)
         return {

@@ -63,10 +63,18 @@ fact_days as (
 
 -- A catalogue has no history: whatever changes in it changes every day. A product without an entry
 -- says nothing that its lines do not.
-catalogue as (
-    select sum(hash(product_id, department, category)) as row_hashes
+described as (
+    select hash(product_id, department, category) as row_hash
     from {{ ref('dim_products') }}
     where department is not null or category is not null
+    union all
+    select hash(store_id, region) as row_hash
+    from {{ ref('dim_stores') }}
+),
+
+catalogue as (
+    select sum(row_hash) as row_hashes
+    from described
 ),
 
 known_facts as (

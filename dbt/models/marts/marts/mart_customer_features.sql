@@ -28,6 +28,10 @@ mix as (
     select * from {{ ref('int_features__mix_measured') }}
 ),
 
+stores as (
+    select * from {{ ref('dim_stores') }}
+),
+
 touches as (
     select * from {{ ref('int_features__campaign_touches_counted') }}
 ),
@@ -103,6 +107,7 @@ select
     mix.department_entropy_90d,
     mix.home_store_90d,
     mix.home_store_share_90d,
+    stores.region as home_region_90d,
     snapshots.mean_gap_days,
     -- From sums of whole days: stddev_samp() adds doubles in whatever order its threads end.
     sqrt(
@@ -200,6 +205,7 @@ cross join measured
 left join orders using (customer_number, as_of_date)
 left join variety using (customer_number, as_of_date)
 left join mix using (customer_number, as_of_date)
+left join stores on mix.home_store_90d = stores.store_id
 left join touches using (customer_number, as_of_date)
 left join sessions using (customer_number, as_of_date)
 left join messages using (customer_number, as_of_date)
