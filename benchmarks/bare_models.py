@@ -28,6 +28,7 @@ from dagster_project.tables import (
 if TYPE_CHECKING:
     from ml.feature_policy import FeaturePolicy
     from ml.model_runs import ModelRun
+    from ml.serving import Served
 
 HORIZONS = (28, 90, 365)
 
@@ -55,21 +56,18 @@ class BareModels:
                 work()
 
     def _score_churn(self) -> None:
-        from ml.churn import ChurnModel, train_and_score
-        from ml.churn_serving import serve
+        from ml.churn import score_customers, train_and_score
+        from ml.churn_model import ChurnModel
 
         features = self._read("from marts.mart_customer_features")
         labels = self._read("from marts.mart_churn_labels")
         result = train_and_score(features, labels, policies=self._policies())
-        run = self._saved(CHURN_SCORES.name, result, result.model)
-        newest = features.filter(pl.col("as_of_date") == result.as_of_date)
-
-        def champion(path: str) -> ChurnModel:
-            return ChurnModel.from_parts(result.features, self._loaded(path, result.features))
-
-        served = serve(result, run, self._runs_of(run.model_name), newest, champion)
-        replace_rows(self.connection, MODEL_RUNS, [served.runs], {"model_name": run.model_name})
-        self._publish(CHURN_SCORES, served.model_run_id, [served.scores])
+        served = self._served(CHURN_SCORES.name, result, ChurnModel)
+        scores = result.scores
+        if served.model is not result.model:
+            newest = features.filter(pl.col("as_of_date") == result.as_of_date)
+            scores, _ = score_customers(served.model, newest)
+        self._publish(CHURN_SCORES, served.model_run_id, [scores])
 
     def _assign_clusters(self) -> None:
         """Assign to the clusters that are kept; a warm refresh fits none."""
@@ -96,11 +94,11 @@ class BareModels:
     def _value_customers(self) -> None:
         from ml.errors import ModelRefused
         from ml.lifetime_value import predict_lifetime_value
-        from ml.value_model import LifetimeValueSettings
+        from ml.value_model import LifetimeValueSettings, ValueModel
 
         features = self._read("from marts.mart_customer_features")
         labels = self._read("from marts.mart_value_labels")
-        newest = features.filter(pl.col("as_of_date") == self._as_of())
+        newest = features.filter(pl.col("as_of_date") == self._as_of()).sort("customer_id")
         for horizon in HORIZONS:
             settings = LifetimeValueSettings(horizon_days=horizon)
             try:
@@ -109,15 +107,17 @@ class BareModels:
                 )
             except ModelRefused:
                 continue  # as the asset: the other horizons are published
-            run = self._saved(f"lifetime_value_{horizon}d", result, result.model)
-            self._in_service(run, "fitted on the newest labels")
+            served = self._served(f"lifetime_value_{horizon}d", result, ValueModel)
+            is_new = served.model is result.model
+            scores = result.scores if is_new else served.model.score(newest)
             rows = {"as_of_date": result.as_of_date, "horizon_days": horizon}
-            self._publish(LIFETIME_VALUES, run.model_run_id, [result.scores], rows)
+            self._publish(LIFETIME_VALUES, served.model_run_id, [scores], rows)
 
     def _recommend(self) -> None:
         from ml.recommendation import train_recommender
+        from ml.recommendation_model import RecommendationModel
 
-        model = train_recommender(
+        result = train_recommender(
             purchases=self._read(
                 "select customer_number, product_number, order_date "
                 "from marts.mart_product_purchases"
@@ -129,35 +129,33 @@ class BareModels:
             ),
             as_of_date=self._as_of(),
         )
-        run = self._saved(RECOMMENDATIONS.name, model, model)
-        self._in_service(run, "trained on the newest purchases")
-        self._publish(RECOMMENDATIONS, run.model_run_id, model.lists())
+        self._publish_lists(RECOMMENDATIONS, result, RecommendationModel)
 
     def _score_departments(self) -> None:
-        from ml.category_propensity import CUSTOMER_FACTS, train_category_propensity
+        from ml.category_propensity import (
+            CUSTOMER_FACTS,
+            CategoryModel,
+            train_category_propensity,
+        )
 
         names = ", ".join(("customer_id", "as_of_date", *CUSTOMER_FACTS))
-        model = train_category_propensity(
+        result = train_category_propensity(
             windows=self._read("from marts.mart_department_windows"),
             features=self._read(f"select {names} from marts.mart_customer_features"),
         )
-        run = self._saved(CATEGORY_PROPENSITY.name, model, model)
-        self._in_service(run, "trained on the newest purchases")
-        self._publish(CATEGORY_PROPENSITY, run.model_run_id, model.lists())
+        self._publish_lists(CATEGORY_PROPENSITY, result, CategoryModel)
 
     def _score_responses(self) -> None:
-        from ml.campaign_response import train_campaign_response
+        from ml.campaign_response import ResponseModel, train_campaign_response
         from ml.campaign_rows import CUSTOMER_FACTS
 
         names = ", ".join(("customer_id", "as_of_date", *CUSTOMER_FACTS))
-        model = train_campaign_response(
+        result = train_campaign_response(
             self._read("from marts.mart_campaign_responses"),
             self._read(f"select {names} from marts.mart_customer_features"),
             policies=self._policies(),
         )
-        run = self._saved(CAMPAIGN_RESPONSES.name, model, model)
-        self._in_service(run, "trained on the newest campaigns")
-        self._publish(CAMPAIGN_RESPONSES, run.model_run_id, model.lists())
+        self._publish_lists(CAMPAIGN_RESPONSES, result, ResponseModel)
 
     def _policies(self) -> "Mapping[str, FeaturePolicy]":
         import yaml
@@ -200,12 +198,27 @@ class BareModels:
         save(file, kind=model_name, features=result.features, parts=model.as_parts())
         return run
 
-    def _in_service(self, run: "ModelRun", reason: str) -> None:
-        from ml.champion import Decision, crown, recorded
+    def _served(self, model_name: str, result: Any, model: Any) -> "Served":
+        """Let the new model compete with the champion; `model` is the class of both."""
+        from ml.artifacts import load_model
+        from ml.serving import serve
 
-        runs = recorded(self._runs_of(run.model_name), run)
-        runs = crown(runs, run.model_name, run.model_run_id, Decision("promoted", reason))
-        replace_rows(self.connection, MODEL_RUNS, [runs], {"model_name": run.model_name})
+        def champion(path: str) -> Any:
+            return load_model(
+                self.settings.home / path,
+                kind=model_name,
+                features=result.features,
+                read=model.from_parts,
+            )
+
+        run = self._saved(model_name, result, result.model)
+        served = serve(result.model, result.contest, run, self._runs_of(model_name), champion)
+        replace_rows(self.connection, MODEL_RUNS, [served.runs], {"model_name": model_name})
+        return served
+
+    def _publish_lists(self, table: Table, result: Any, model: Any) -> None:
+        served = self._served(table.name, result, model)
+        self._publish(table, served.model_run_id, result.lists(served.model))
 
     def _publish(
         self,

@@ -114,27 +114,30 @@ def train_matching(settings: Settings) -> None:
 
 
 @main.command()
-@click.argument("model", type=click.Choice(["churn"]))
+@click.argument("model")
 @click.option("--to", help="Run to go back to; without it, the champion before the present one.")
 @click.option("--let-go", is_flag=True, help="Let newer models compete with the champion again.")
 @click.pass_obj
 def rollback(settings: Settings, model: str, to: str | None, let_go: bool) -> None:
     """Put an earlier model back in service, and keep it there until it is let go.
 
-    The scores, and all that follows from them, are made again.
+    The scores, and all that follows from them, are made again. An unknown MODEL is answered with
+    the names of those that can be put back.
     """
     _prepare(settings)
-    from dagster_project.assets.churn import CHURN_SCORES_KEY, roll_back_churn
+    from dagster import AssetKey
+
+    from dagster_project.assets.champions import UnknownModelError, roll_back
     from dagster_project.refresh import RefreshError, refresh
     from ml.errors import ModelRefused
 
     try:
-        champion = roll_back_churn(settings, to=to, let_go=let_go)
-        made = refresh(settings, forced=[CHURN_SCORES_KEY])
-    except (RefreshError, ModelRefused) as error:
+        champion, table = roll_back(settings, model, to=to, let_go=let_go)
+        made = refresh(settings, forced=[AssetKey([table.schema, table.name])])
+    except (RefreshError, ModelRefused, UnknownModelError) as error:
         raise click.ClickException(str(error)) from None
     now = "may be replaced again" if let_go else "serves until it is let go"
-    click.echo(f"Run {champion} of the {model} model {now}. {made} tables made.")
+    click.echo(f"Run {champion} of the model {model} {now}. {made} tables made.")
 
 
 @main.command()

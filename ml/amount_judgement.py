@@ -15,10 +15,14 @@ TOP_SHARE = 0.1
 
 
 class RankedAmounts:
-    """Amounts sorted once, so that a draw of customers is a weighting of the same order."""
+    """Amounts sorted once, so that a draw of customers is a weighting of the same order.
+
+    Between two models the squared error decides, as for probabilities, and no ranking may suffer.
+    """
 
     measures = ("spearman", "rmse", "total_ratio", "top_decile_share")
     lower_is_better = frozenset({"rmse"})
+    criterion, not_worse = "rmse", ("spearman", "top_decile_share")
 
     def __init__(self, outcome: np.ndarray, score: np.ndarray) -> None:
         self.outcome, self.score = np.asarray(outcome, float), np.asarray(score, float)

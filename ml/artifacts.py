@@ -11,12 +11,13 @@ import contextlib
 import os
 import tempfile
 import zipfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from ml.errors import FeatureListChanged, UnreadableArtifact
 
+Model = TypeVar("Model")
 TRUSTED_TYPES = ("sklearn.ensemble._hist_gradient_boosting.predictor.TreePredictor",)
 
 
@@ -64,6 +65,28 @@ def load(path: Path, *, kind: str, features: Sequence[str]) -> dict[str, Any]:
         raise UnreadableArtifact(f"{path.name} holds no model of kind {kind}")
     _refuse_other_features(path.name, content["features"], list(features))
     return content["parts"]
+
+
+def load_model(
+    path: Path,
+    *,
+    kind: str,
+    features: Sequence[str],
+    read: Callable[[Sequence[str], dict[str, Any]], Model],
+) -> Model:
+    """Return what `read` makes of the features and parts of a model file.
+
+    Raises:
+        ModelRefused: as `load`, or the parts are those of an older version of the program.
+
+    """
+    parts = load(path, kind=kind, features=features)
+    try:
+        return read(features, parts)
+    except (KeyError, TypeError) as error:
+        raise UnreadableArtifact(
+            f"{path.name} holds a model of kind {kind} as an older version wrote it: {error!r}"
+        ) from error
 
 
 def _refuse_untrusted(name: str, types: Sequence[str]) -> None:

@@ -12,8 +12,8 @@ taught them had ended.
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass, field
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -30,14 +30,16 @@ from ml.campaign_rows import (
     refuse_rows,
     send_matrix,
 )
+from ml.champion import Contest
 from ml.feature_matrix import feature_matrix
-from ml.feature_policy import FeaturePolicy
+from ml.feature_policy import FeaturePolicy, policies_as_parts, policies_from_parts
 from ml.judgement import CutOff, judge_cut_offs, logistic_rival
 from ml.model_runs import as_figures
 from ml.trained_on import digest_of
 
 FEATURES = (*CUSTOMER_FACTS, *CAMPAIGN_FACTS)
-KINDS = {"model": FEATURES, "unplanned_campaign": CUSTOMER_FACTS}
+UNPLANNED = "unplanned_campaign"
+KINDS = {"model": FEATURES, UNPLANNED: CUSTOMER_FACTS}
 BASELINES = {
     "past_share_only": ("campaign_response_share_365d",),
     "rfm_logistic": ("recency_days", "order_count_365d", "spend_amount_365d"),
@@ -59,15 +61,81 @@ class ResponseSettings:
 
 
 @dataclass(frozen=True)
-class CampaignResponse:
-    """The models that serve from `as_of_date` on, and how their method was judged before."""
+class ResponseModel:
+    """Both kinds of a model: a pair of learners and a calibration line each.
 
-    as_of_date: dt.date
-    snapshot: pl.DataFrame
+    `policies` are those it was trained under: an empty value must mean to it what it meant then.
+    `twin` is the same method, trained by the day of the holdout and judged there. `trained_on` is
+    the digest (`ml.trained_on`) of all customers that either has learned from.
+    """
+
     policies: Mapping[str, FeaturePolicy]
     pairs: dict[str, AveragedPair]
     lines: dict[str, Line]
+    trained_until: str
     trained_on: np.ndarray
+    twin: ResponseModel | None = None
+
+    @classmethod
+    def fit(
+        cls,
+        rows: pl.DataFrame,
+        matrix: np.ndarray,
+        policies: Mapping[str, FeaturePolicy],
+        settings: ResponseSettings,
+    ) -> ResponseModel:
+        """Fit both kinds to campaigns that are over; `matrix` is `send_matrix` of `rows`."""
+        return cls(
+            policies=policies,
+            pairs={kind: _fit(kind, matrix, outcome_of(rows), settings) for kind in KINDS},
+            lines={kind: _line(kind, rows, matrix, settings) for kind in KINDS},
+            trained_until=str(rows["ended_date"].max()),
+            trained_on=digest_of(rows["customer_id"].unique().to_list()),
+        )
+
+    def score(self, kind: str, matrix: np.ndarray) -> np.ndarray:
+        """Return the probability of every row, of which this kind reads the first columns."""
+        return calibrated(_odds(self.pairs[kind], kind, matrix), self.lines[kind])
+
+    def score_customers(self, snapshot: pl.DataFrame) -> np.ndarray:
+        """Return the probability of every customer for a campaign that nobody has planned yet."""
+        return self.score(UNPLANNED, feature_matrix(snapshot, CUSTOMER_FACTS, self.policies))
+
+    def as_parts(self) -> dict[str, Any]:
+        """Return what `ml.artifacts.save` stores."""
+        return {
+            "policies": policies_as_parts(self.policies),
+            "pairs": {kind: pair.as_parts() for kind, pair in self.pairs.items()},
+            "lines": {kind: list(line) for kind, line in self.lines.items()},
+            "trained_until": self.trained_until,
+            "trained_on": self.trained_on,
+            "twin": self.twin.as_parts() if self.twin else None,
+        }
+
+    @classmethod
+    def from_parts(cls, features: Sequence[str], parts: dict[str, Any]) -> ResponseModel:
+        """Rebuild the model from what `ml.artifacts.load` returns."""
+        return cls(
+            policies=policies_from_parts(parts["policies"]),
+            pairs={kind: AveragedPair.from_parts(one) for kind, one in parts["pairs"].items()},
+            lines={kind: tuple(line) for kind, line in parts["lines"].items()},
+            trained_until=parts["trained_until"],
+            trained_on=parts["trained_on"],
+            twin=cls.from_parts(features, parts["twin"]) if parts["twin"] else None,
+        )
+
+
+@dataclass(frozen=True)
+class CampaignResponse:
+    """The model to publish, what it scores on `as_of_date`, and how its method was judged.
+
+    `contest` has the campaigns judged, for a champion to be compared on by what is published.
+    """
+
+    as_of_date: dt.date
+    snapshot: pl.DataFrame
+    model: ResponseModel
+    contest: Contest
     settings: ResponseSettings
     parameters: dict[str, Any]
     metrics: dict[str, Any]
@@ -77,13 +145,14 @@ class CampaignResponse:
         """What the models read, in its order."""
         return FEATURES
 
-    def lists(self) -> Iterator[pl.DataFrame]:
-        """Yield customer_id and response_score of all customers, some at a time."""
-        kind = "unplanned_campaign"
+    def lists(self, model: ResponseModel | None = None) -> Iterator[pl.DataFrame]:
+        """Yield customer_id and response_score of all customers, some at a time.
+
+        Another `model` may be one of an earlier day: it scores today's customers.
+        """
+        model = model or self.model
         for part in self.snapshot.iter_slices(self.settings.customers_at_once):
-            matrix = feature_matrix(part, CUSTOMER_FACTS, self.policies)
-            odds = self.pairs[kind].log_odds(matrix, CUSTOMER_FACTS)
-            score = pl.Series(calibrated(odds, self.lines[kind])).round(6)
+            score = pl.Series(model.score_customers(part)).round(6)
             yield part.select("customer_id", response_score=score)
 
     def summary(self) -> str:
@@ -92,15 +161,6 @@ class CampaignResponse:
             f"{name} ROC-AUC {figures['roc_auc'][0]:.3f}, PR-AUC {figures['pr_auc'][0]:.3f}"
             for name, figures in self.metrics["intervals"].items()
         )
-
-    def as_parts(self) -> dict[str, Any]:
-        """Return what `ml.artifacts.save` stores."""
-        return {
-            "as_of_date": self.as_of_date.isoformat(),
-            "pairs": {kind: pair.as_parts() for kind, pair in self.pairs.items()},
-            "lines": {kind: list(line) for kind, line in self.lines.items()},
-            "trained_on": self.trained_on,
-        }
 
 
 def train_campaign_response(
@@ -133,10 +193,8 @@ def train_campaign_response(
     refuse_rows(past, f"the campaigns that had ended before {cut_off}", *least)
     refuse_rows(later, f"the campaigns from {cut_off} on", *least)
     train, holdout = send_matrix(past, policies), send_matrix(later, policies)
-    scores = {}
-    for kind in KINDS:
-        odds = _odds(_fit(kind, train, outcome_of(past), settings), kind, holdout)
-        scores[kind] = calibrated(odds, _line(kind, past, train, settings))
+    tried = ResponseModel.fit(past, train, policies, settings)
+    scores = {kind: tried.score(kind, holdout) for kind in KINDS}
     for name in BASELINES:
         places = [FEATURES.index(column) for column in BASELINES[name]]
         scores[name] = logistic_rival(train[:, places], outcome_of(past), holdout[:, places])
@@ -145,14 +203,18 @@ def train_campaign_response(
         [CutOff(later["customer_id"], outcome, scores)], seed=settings.seed
     )
     today = features["as_of_date"].max()
-    everything = send_matrix(known, policies)
+    published = ResponseModel.fit(known, send_matrix(known, policies), policies, settings)
     return CampaignResponse(
         as_of_date=today,
         snapshot=features.filter(pl.col("as_of_date") == today).sort("customer_id"),
-        policies=policies,
-        pairs={kind: _fit(kind, everything, outcome_of(known), settings) for kind in KINDS},
-        lines={kind: _line(kind, known, everything, settings) for kind in KINDS},
-        trained_on=digest_of(known["customer_id"].unique().to_list()),
+        model=replace(published, twin=tried),
+        contest=Contest(
+            cut_off,
+            later["customer_id"],
+            outcome,
+            lambda model: model.score(UNPLANNED, send_matrix(later, model.policies)),
+            settings.seed,
+        ),
         settings=settings,
         parameters=as_figures(asdict(settings)),
         metrics=as_figures(

@@ -21,6 +21,7 @@ import polars as pl
 
 from ml.averaged_pair import AveragedPair, PairSettings
 from ml.calibration import UNCHANGED, Line, calibrated, calibration_line
+from ml.champion import Contest
 from ml.errors import BadFeature, NotEnoughHistory, OneClassLabel, RepeatedCustomer
 from ml.judgement import CutOff, judge_cut_offs, logistic_rival
 from ml.model_runs import as_figures
@@ -56,16 +57,59 @@ class CategorySettings:
 
 
 @dataclass(frozen=True)
+class CategoryModel:
+    """A pair of learners and a calibration line, for any department.
+
+    `twin` is the same method, trained by the day of the holdout and judged there. `trained_on` is
+    the digest (`ml.trained_on`) of all customers that either has learned from.
+    """
+
+    pair: AveragedPair
+    line: Line
+    trained_until: str
+    trained_on: np.ndarray
+    twin: CategoryModel | None = None
+
+    def score(self, grid: pl.DataFrame) -> np.ndarray:
+        """Return the probability of a purchase for every row of a grid."""
+        return calibrated(self.pair.log_odds(_matrix(grid), FEATURES), self.line)
+
+    def as_parts(self) -> dict[str, Any]:
+        """Return what `ml.artifacts.save` stores."""
+        return {
+            "pair": self.pair.as_parts(),
+            "line": list(self.line),
+            "trained_until": self.trained_until,
+            "trained_on": self.trained_on,
+            "twin": self.twin.as_parts() if self.twin else None,
+        }
+
+    @classmethod
+    def from_parts(cls, features: Sequence[str], parts: dict[str, Any]) -> CategoryModel:
+        """Rebuild the model from what `ml.artifacts.load` returns."""
+        slope, intercept = parts["line"]
+        return cls(
+            pair=AveragedPair.from_parts(parts["pair"]),
+            line=(slope, intercept),
+            trained_until=parts["trained_until"],
+            trained_on=parts["trained_on"],
+            twin=cls.from_parts(features, parts["twin"]) if parts["twin"] else None,
+        )
+
+
+@dataclass(frozen=True)
 class CategoryPropensity:
-    """The model that serves from `as_of_date` on, and how its method was judged before."""
+    """The model to publish, what it scores on `as_of_date`, and how its method was judged.
+
+    `contest` is the snapshot judged last, for a champion to be compared on.
+    """
 
     as_of_date: dt.date
     windows: pl.DataFrame
     snapshot: pl.DataFrame
     departments: tuple[str, ...]
-    pair: AveragedPair
-    line: Line
-    trained_on: np.ndarray
+    model: CategoryModel
+    contest: Contest
     settings: CategorySettings
     parameters: dict[str, Any]
     metrics: dict[str, Any]
@@ -75,13 +119,16 @@ class CategoryPropensity:
         """What it reads, in its order."""
         return FEATURES
 
-    def lists(self) -> Iterator[pl.DataFrame]:
-        """Yield customer_id, department and purchase_score of all customers, some at a time."""
-        rates = _rates(self.windows, self.snapshot)
+    def lists(self, model: CategoryModel | None = None) -> Iterator[pl.DataFrame]:
+        """Yield customer_id, department and purchase_score of all customers, some at a time.
+
+        Another `model` may be one of an earlier day: it scores today's customers and departments.
+        """
+        model, rates = model or self.model, _rates(self.windows, self.snapshot)
         for part in self.snapshot.iter_slices(self.settings.customers_at_once):
             grid = _grid(self.windows, part, self.departments, rates)
-            score = calibrated(self.pair.log_odds(_matrix(grid), FEATURES), self.line)
-            yield grid.select("customer_id", "department", purchase_score=pl.Series(score).round(6))
+            score = pl.Series(model.score(grid)).round(6)
+            yield grid.select("customer_id", "department", purchase_score=score)
 
     def summary(self) -> str:
         """Say in one line how well departments are foreseen, beside the baselines."""
@@ -89,16 +136,6 @@ class CategoryPropensity:
             f"{name} ROC-AUC {figures['roc_auc'][0]:.3f}, PR-AUC {figures['pr_auc'][0]:.3f}"
             for name, figures in self.metrics["intervals"].items()
         )
-
-    def as_parts(self) -> dict[str, Any]:
-        """Return what `ml.artifacts.save` stores."""
-        return {
-            "as_of_date": self.as_of_date.isoformat(),
-            "departments": list(self.departments),
-            "pair": self.pair.as_parts(),
-            "line": list(self.line),
-            "trained_on": self.trained_on,
-        }
 
 
 def train_category_propensity(
@@ -134,13 +171,14 @@ def train_category_propensity(
     # A cut-off can be judged when a snapshot had ended before it, calibrated when two had.
     tried = [_tried(day, grids, settings) for day in cut_offs[: settings.cut_offs + 1]]
     tried = [one for one in tried if one is not None]
+    lines = [_line(tried[number + 1 :]) for number in range(settings.cut_offs)]
     judged = [
         CutOff(
             one.grid["customer_id"],
             one.outcome,
-            {"model": calibrated(one.odds, _line(tried[number + 1 :])), **one.baselines},
+            {"model": calibrated(one.odds, line), **one.baselines},
         )
-        for number, one in enumerate(tried[: settings.cut_offs])
+        for one, line in zip(tried, lines, strict=False)
     ]
     each, mean = judge_cut_offs(judged, seed=settings.seed)
     training = pl.concat(grids.values())
@@ -150,9 +188,20 @@ def train_category_propensity(
         windows=windows.filter(pl.col("as_of_date") == today),
         snapshot=newest,
         departments=departments,
-        pair=_fit(training, settings),
-        line=_line(tried),
-        trained_on=digest_of(training["customer_id"].unique().to_list()),
+        model=CategoryModel(
+            pair=_fit(training, settings),
+            line=_line(tried),
+            trained_until=str(days[0] + HORIZON),
+            trained_on=digest_of(training["customer_id"].unique().to_list()),
+            twin=tried[0].model(lines[0]),
+        ),
+        contest=Contest(
+            tried[0].day,
+            tried[0].grid["customer_id"],
+            tried[0].outcome,
+            lambda model: model.score(tried[0].grid),
+            settings.seed,
+        ),
         settings=settings,
         parameters=as_figures(asdict(settings) | {"departments": departments}),
         metrics=as_figures(
@@ -173,10 +222,17 @@ def train_category_propensity(
 @dataclass(frozen=True)
 class _Tried:
     day: dt.date
+    train: pl.DataFrame
+    pair: AveragedPair
     grid: pl.DataFrame
     outcome: np.ndarray
     odds: np.ndarray
     baselines: dict[str, np.ndarray]
+
+    def model(self, line: Line) -> CategoryModel:
+        """Return what stood on the day: its snapshots had all ended by then."""
+        customers = self.train["customer_id"].unique().to_list()
+        return CategoryModel(self.pair, line, str(self.day), digest_of(customers))
 
 
 def _tried(
@@ -196,8 +252,9 @@ def _tried(
             _outcome(train, "the training snapshots"),
             _matrix(grid)[:, places],
         )
-    odds = _fit(train, settings).log_odds(_matrix(grid), FEATURES)
-    return _Tried(day, grid, outcome, odds, baselines)
+    pair = _fit(train, settings)
+    odds = pair.log_odds(_matrix(grid), FEATURES)
+    return _Tried(day, train, pair, grid, outcome, odds, baselines)
 
 
 def _fit(train: pl.DataFrame, settings: CategorySettings) -> AveragedPair:

@@ -1,49 +1,71 @@
 """Champion and challenger: a new model takes over only when it is better beyond noise.
 
 Here belong the comparison on one holdout that neither has seen, the decision with its reason, and
-what a list of model runs looks like after a decision or a way back. Fitting belongs to the models,
-keeping files and rows to the wiring: a rollback works only as long as the file of the run before
-is kept.
+what a list of model runs looks like after a decision or a way back. Fitting, and what a model says
+of a row, belong to the models; keeping files and rows to the wiring: a rollback works only as long
+as the file of the run before is kept.
 
-Judged is the mean squared error of the probability, which a model can lower both by ranking better
-and by being better calibrated; and neither ranking measure may be worse beyond noise. A model that
-has seen the holdout stands aside for its twin, the same method trained by the holdout's day: the
+What decides is the criterion of the contest's measures (the squared error of a probability or an
+amount, the recall of a list), and no measure of ranking may be worse beyond noise. A model that has
+seen the holdout stands aside for its twin, the same method trained by the holdout's day: the
 present champion is usually a refit of the model that was judged.
 """
 
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Sequence
+import math
+from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any, Literal, Protocol
+from typing import Any, Literal, Protocol, Self
 
 import numpy as np
 import polars as pl
 
 from ml.errors import ModelRefused, NotEnoughHistory
-from ml.judgement import CutOff, judge_cut_offs
+from ml.judgement import CutOff, Figure, RankedOutcomes, judge_cut_offs
 from ml.model_runs import ModelRun
 
-CRITERION = "brier"
-NOT_WORSE = ("roc_auc", "pr_auc")
-
-Outcome = Literal["promoted", "kept", "pinned", "not_comparable"]
+Outcome = Literal["promoted", "kept", "pinned", "not_comparable", "replayed"]
 
 
 class Contender(Protocol):
-    """A model that can be compared."""
+    """A model that can be compared: the last day that it learned from, and its twin if it has one.
+
+    The twin is the same method, trained by the day of the holdout and judged there.
+    """
 
     trained_until: str
 
-    def score(self, frame: pl.DataFrame) -> np.ndarray:
-        """Return the probability of every row."""
+    @property
+    def twin(self) -> Self | None:
+        """The twin."""
 
-    def standing_at(self, day: dt.date) -> Contender | None:
-        """Return the model, or its twin, that knew no label after `day`."""
+    def as_parts(self) -> dict[str, Any]:
+        """Return what `ml.artifacts.save` stores."""
 
-    def refuse_other_features(self, offered: Sequence[str]) -> None:
-        """Raise FeatureListChanged unless the model was trained on these features."""
+
+@dataclass(frozen=True)
+class Contest:
+    """Rows that happened after `day`, what came of each, and how to ask a model about them.
+
+    `says(model)` returns a figure for every row; `customers` has the customer of every row, who is
+    drawn with all rows or not at all. `measures` is a class as in `ml.judgement`.
+    """
+
+    day: dt.date
+    customers: pl.Series
+    outcome: np.ndarray
+    says: Callable[[Any], np.ndarray]
+    seed: int
+    measures: type = RankedOutcomes
+
+    def gains(self, challenger: Contender, champion: Contender) -> dict[str, Figure]:
+        """Return what the challenger gains over the champion, by measure."""
+        said = {"challenger": self.says(challenger), "champion": self.says(champion)}
+        cut_off = CutOff(self.customers, self.outcome, said)
+        _, judged = judge_cut_offs([cut_off], seed=self.seed, kind=self.measures)
+        return judged.gains["champion"]
 
 
 @dataclass(frozen=True)
@@ -56,7 +78,6 @@ class Decision:
 
     outcome: Outcome
     reason: str
-    customer_count: int = 0
     gains: dict[str, tuple[float, float, float]] = field(default_factory=dict)
 
     @property
@@ -64,94 +85,77 @@ class Decision:
         """Whether the challenger takes over."""
         return self.outcome == "promoted"
 
-    def as_figures(self) -> dict[str, Any]:
-        """Return what the metrics of the run carry."""
-        return {
-            "outcome": self.outcome,
-            "reason": self.reason,
-            "customer_count": self.customer_count,
-            "gains": {name: list(gain) for name, gain in self.gains.items()},
-        }
-
 
 def decide(
     champion: Contender | ModelRefused | None,
     challenger: Contender,
-    holdout: pl.DataFrame,
+    contest: Contest,
     *,
-    features: Sequence[str],
-    seed: int,
     is_pinned: bool = False,
-    outcome_column: str = "is_churned",
 ) -> Decision:
-    """Compare both on `holdout`, one labelled snapshot, and say who serves.
+    """Compare both on the holdout and say who serves.
 
-    `features` is the list that today's data offers. In place of a champion whose file could not be
-    read, the refusal of it is given. A pinned champion is one that a person put
-    back: it stays until a person lets it go. A champion that cannot score today's data is replaced
-    without a comparison, since nobody would be scored at all.
-
-    Raises:
-        FeatureListChanged: the challenger itself was trained on other features.
-
+    In place of a champion whose file could not be read, or was trained on other features, the
+    refusal of it is given. A pinned champion is one that a person put back: it stays until a person
+    lets it go. A champion that cannot score today's data is replaced without a comparison, since
+    nobody would be scored at all.
     """
-    challenger.refuse_other_features(features)
     if champion is None:
         return Decision("promoted", "there is no champion yet")
-    try:
-        if isinstance(champion, ModelRefused):
-            raise champion
-        champion.refuse_other_features(features)
-    except ModelRefused as error:
-        return Decision("promoted", f"the champion cannot score today's data: {error}")
+    if isinstance(champion, ModelRefused):
+        return _unable(champion)
     if is_pinned:
         return Decision("pinned", "a person put this champion back; it stays until let go")
-    days = holdout["as_of_date"].unique().to_list()
-    if len(days) != 1:
+    contenders = {
+        "champion": standing_at(champion, contest.day),
+        "challenger": standing_at(challenger, contest.day),
+    }
+    knowing = [name for name, model in contenders.items() if model is None]
+    if knowing:
         return Decision(
             "not_comparable",
-            f"a holdout is one snapshot, {len(days)} were given; the champion stays",
+            f"the {knowing[0]} was trained on labels that end after {contest.day}, and has no twin "
+            "that was not; the champion stays",
         )
-    contenders = [model.standing_at(days[0]) for model in (champion, challenger)]
-    if None in contenders:
-        who = "champion" if contenders[0] is None else "challenger"
-        return Decision(
-            "not_comparable",
-            f"the {who} was trained on labels that end after {days[0]}, and has no twin that was "
-            "not; the champion stays",
-        )
-    return _compare(*contenders, holdout, holdout[outcome_column], seed)
+    try:
+        gains = contest.gains(contenders["challenger"], contenders["champion"])
+    except ModelRefused as refusal:
+        return _unable(refusal)
+    return _weighed(gains, contest.measures)
 
 
-def _compare(
-    champion: Contender, challenger: Contender, holdout: pl.DataFrame, truth: pl.Series, seed: int
-) -> Decision:
-    outcome = truth.cast(pl.Int8).to_numpy().astype(np.int64)
-    if outcome.min() == outcome.max():
-        return Decision(
-            "not_comparable", "every customer of the holdout did the same; the champion stays"
-        )
-    scores = {"challenger": challenger.score(holdout), "champion": champion.score(holdout)}
-    _, judged = judge_cut_offs([CutOff(holdout["customer_id"], outcome, scores)], seed=seed)
-    gains = judged.gains["champion"]
-    worse = [name for name in NOT_WORSE if gains[name].is_below_zero]
-    better = gains[CRITERION].is_above_zero
-    said = f"gain in {CRITERION} {_words(gains[CRITERION])}"
-    if better and not worse:
-        outcome_, reason = "promoted", f"better beyond noise: {said}"
-    elif better:
-        outcome_, reason = "kept", f"{said}, but worse in {' and '.join(worse)} beyond noise"
+def standing_at(model: Contender, day: dt.date) -> Contender | None:
+    """Return the model, or else its twin, if what it learned from had ended by `day`."""
+    for one in (model, model.twin):
+        if one is not None and one.trained_until <= day.isoformat():
+            return one
+    return None
+
+
+def _unable(refusal: ModelRefused) -> Decision:
+    why = str(refusal).removesuffix(".")
+    return Decision("promoted", f"the champion cannot score today's data: {why}")
+
+
+def _weighed(gains: dict[str, Figure], measures: Any) -> Decision:
+    criterion, not_worse = measures.criterion, measures.not_worse
+    undefined = [name for name in (criterion, *not_worse) if not math.isfinite(gains[name].low)]
+    worse = [name for name in not_worse if gains[name].is_below_zero]
+    said = f"gain in {criterion} {_words(gains[criterion])}"
+    if undefined:
+        outcome = "not_comparable"
+        reason = f"the holdout says nothing of {' and '.join(undefined)}; the champion stays"
+    elif not gains[criterion].is_above_zero:
+        outcome, reason = "kept", f"not better beyond noise: {said}"
+    elif worse:
+        outcome, reason = "kept", f"{said}, but worse in {' and '.join(worse)} beyond noise"
     else:
-        outcome_, reason = "kept", f"not better beyond noise: {said}"
-    return Decision(
-        outcome_,
-        reason,
-        holdout.height,
-        {name: (one.value, one.low, one.high) for name, one in gains.items()},
-    )
+        outcome, reason = "promoted", f"better beyond noise: {said}"
+    figures = {name: (one.value, one.low, one.high) for name, one in gains.items()}
+    return Decision(outcome, reason, figures)
 
 
-def _words(figure: Any) -> str:
+def _words(figure: Figure) -> str:
     return f"{figure.value:+.5f} ({figure.low:+.5f} to {figure.high:+.5f})"
 
 

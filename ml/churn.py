@@ -23,6 +23,7 @@ import numpy as np
 import polars as pl
 
 from ml.calibration import Line, calibrated, rarest
+from ml.champion import Contest
 from ml.churn_model import CHUNK_ROWS, ChurnModel
 from ml.churn_segments import CUT_OFFS, Segmentation, Trial, proven
 from ml.churn_training import (
@@ -116,8 +117,8 @@ class ChurnResult:
 
     `scores` has a row per customer: churn_score, repurchase_score and reason_1 to reason_3.
     `importance` has a row per feature. `holdout` is the snapshot that was judged, with its labels
-    and the scores of the judged model: a champion is compared on the same one, and fairness is
-    looked at there.
+    and the scores of the judged model, for fairness to be looked at; `contest` is the same one, for
+    a champion to be compared on.
     """
 
     as_of_date: dt.date
@@ -128,6 +129,7 @@ class ChurnResult:
     calibration: pl.DataFrame
     importance: pl.DataFrame
     holdout: pl.DataFrame
+    contest: Contest
     features: tuple[str, ...]
     parameters: dict[str, Any]
     metrics: dict[str, Any]
@@ -177,6 +179,13 @@ def train_and_score(
         calibration=calibration_table(outcome, score),
         importance=importance,
         holdout=holdout.with_columns(churn_score=pl.Series(score)),
+        contest=Contest(
+            trial.days[0],
+            holdout["customer_id"],
+            outcome,
+            lambda model: model.score(holdout),
+            settings.seed,
+        ),
         features=method.names,
         parameters=as_figures(
             asdict(settings)

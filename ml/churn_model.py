@@ -6,9 +6,8 @@ words for its reasons to `ml.explanation`.
 
 from __future__ import annotations
 
-import datetime as dt
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -16,9 +15,8 @@ import polars as pl
 
 from ml.averaged_pair import AveragedPair
 from ml.churn_segments import Segmentation
-from ml.errors import FeatureListChanged
 from ml.feature_matrix import feature_matrix
-from ml.feature_policy import FeaturePolicy
+from ml.feature_policy import FeaturePolicy, policies_as_parts, policies_from_parts
 
 CHUNK_ROWS = 200_000
 
@@ -78,36 +76,10 @@ class ChurnModel:
         """Features that said nothing in training: they never varied, or copied another one."""
         return [name for name in self.features if name not in self.pair.names]
 
-    def standing_at(self, day: dt.date) -> ChurnModel | None:
-        """Return this model, or else its twin, if its labels had ended by `day`."""
-        for model in (self, self.twin):
-            if model is not None and model.trained_until <= day.isoformat():
-                return model
-        return None
-
-    def refuse_other_features(self, offered: Sequence[str]) -> None:
-        """Raise unless `offered` is the feature list that the model was trained on.
-
-        Raises:
-            FeatureListChanged: it is not; the message names the difference.
-
-        """
-        gone = [name for name in self.features if name not in offered]
-        new = [name for name in offered if name not in self.features]
-        if gone or new:
-            raise FeatureListChanged(
-                f"the model was trained on {len(self.features)} features, {len(offered)} were "
-                f"offered; missing now: {', '.join(gone) or 'none'}; unknown to it: "
-                f"{', '.join(new) or 'none'}. Train it again."
-            )
-
     def as_parts(self) -> dict[str, Any]:
         """Return what `ml.artifacts.save` stores."""
         return {
-            "policies": [
-                asdict(policy) | {"source_columns": list(policy.source_columns)}
-                for policy in self.policies.values()
-            ],
+            "policies": policies_as_parts(self.policies),
             "pair": self.pair.as_parts(),
             "calibration_slope": self.calibration_slope,
             "calibration_intercept": self.calibration_intercept,
@@ -124,12 +96,7 @@ class ChurnModel:
         twin, segmentation = parts["twin"], parts["segmentation"]
         return cls(
             features=tuple(features),
-            policies={
-                one["name"]: FeaturePolicy(
-                    **(one | {"source_columns": tuple(one["source_columns"])})
-                )
-                for one in parts["policies"]
-            },
+            policies=policies_from_parts(parts["policies"]),
             pair=AveragedPair.from_parts(parts["pair"]),
             calibration_slope=parts["calibration_slope"],
             calibration_intercept=parts["calibration_intercept"],

@@ -214,18 +214,6 @@ class CrossSell:
         kept = order[rank_in_runs(column[order]) < PARTNERS]
         return sp.csr_matrix((value[kept], (column[kept], near.indices[kept])), shape=near.shape)
 
-    def as_parts(self) -> dict[str, Any]:
-        """Return what `ml.artifacts.save` stores; nothing of it is about one customer."""
-        return {
-            "products": self.products,
-            "facts": self.facts,
-            "in_node": self.in_node,
-            "similar_data": self.similar.data,
-            "similar_indices": self.similar.indices,
-            "similar_indptr": self.similar.indptr,
-            "factors": self.factors,
-        }
-
     def _shares(self, pairs: Pairs, customers: np.ndarray) -> list[np.ndarray]:
         """Return for each level the share of the customer's purchases under the product's node."""
         decayed, row = pairs.decayed(HALF_LIFE_DAYS), np.searchsorted(customers, pairs.customer)

@@ -8,7 +8,7 @@ says so).
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
 import polars as pl
@@ -68,6 +68,22 @@ def read_policies(document: Mapping[str, Any]) -> dict[str, FeaturePolicy]:
                 f"features.yml: {policy.stand_in}, which stands in for {policy.name}, is no feature"
             )
     return policies
+
+
+def policies_as_parts(policies: Mapping[str, FeaturePolicy]) -> list[dict[str, Any]]:
+    """Return what `ml.artifacts.save` stores of the policies that a model was trained under."""
+    return [
+        asdict(policy) | {"source_columns": list(policy.source_columns)}
+        for policy in policies.values()
+    ]
+
+
+def policies_from_parts(parts: Iterable[Mapping[str, Any]]) -> dict[str, FeaturePolicy]:
+    """Rebuild the policies from their parts."""
+    return {
+        one["name"]: FeaturePolicy(**{**one, "source_columns": tuple(one["source_columns"])})
+        for one in parts
+    }
 
 
 def filled(

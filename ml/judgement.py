@@ -88,7 +88,7 @@ class Judgement:
 
 def judge(outcome: np.ndarray, score: np.ndarray) -> dict[str, float]:
     """Return discrimination (ROC-AUC, PR-AUC) and accuracy of the probability (Brier)."""
-    once = _Ranked(outcome, score).measure(np.ones((1, len(outcome))))
+    once = RankedOutcomes(outcome, score).measure(np.ones((1, len(outcome))))
     return {name: float(values[0]) for name, values in once.items()}
 
 
@@ -111,10 +111,10 @@ def judge_cut_offs(
 ) -> tuple[list[Judgement], Judgement]:
     """Return the judgement of each cut-off and that of their mean.
 
-    `kind` has the measures, as `_Ranked` has those of a yes or no and `ml.amount_judgement` those
-    of an amount.
+    `kind` has the measures, as `RankedOutcomes` has those of a yes or no and `ml.amount_judgement`
+    those of an amount.
     """
-    kind = kind or _Ranked
+    kind = kind or RankedOutcomes
     names = list(cut_offs[0].scores)
     everyone = pl.concat([cut_off.customers for cut_off in cut_offs]).unique().sort()
     places = [
@@ -185,10 +185,15 @@ def _draws(customers: int, draws: int, at_once: int, seed: int) -> Iterator[np.n
         ).astype(np.float64)
 
 
-class _Ranked:
-    """Scores sorted once, so that a draw of customers is a weighting of the same order."""
+class RankedOutcomes:
+    """Scores sorted once, so that a draw of customers is a weighting of the same order.
+
+    Between two models the squared error of the probability decides, which both better ranking and
+    better calibration lower; no ranking measure may suffer.
+    """
 
     measures, lower_is_better = MEASURES, LOWER_IS_BETTER
+    criterion, not_worse = "brier", ("roc_auc", "pr_auc")
 
     def __init__(self, outcome: np.ndarray, score: np.ndarray) -> None:
         self.order = np.argsort(-score, kind="stable")

@@ -13,18 +13,20 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import numpy as np
 import polars as pl
 
 from ml.amount_judgement import RankedAmounts, tenths_table
+from ml.champion import Contest
 from ml.errors import NotEnoughHistory
 from ml.feature_policy import FeaturePolicy
 from ml.judgement import CutOff, judge_cut_offs
 from ml.model_runs import as_figures
 from ml.threads import one_thread
+from ml.trained_on import digest_of
 from ml.value_learners import LEARNERS
 from ml.value_model import LifetimeValueSettings, Method, ValueModel
 from ml.value_rows import (
@@ -102,8 +104,8 @@ FEATURES: tuple[str, ...] = (
 class LifetimeValueResult:
     """The model to publish, and how its method was judged.
 
-    `holdout` is the snapshot judged last, with what happened and what was expected: a champion is
-    compared on the same one.
+    `holdout` is the snapshot judged last, with what happened and what was expected; `contest` is
+    the same one, for a champion to be compared on.
     """
 
     as_of_date: dt.date
@@ -111,6 +113,7 @@ class LifetimeValueResult:
     scores: pl.DataFrame
     model: ValueModel
     holdout: pl.DataFrame
+    contest: Contest
     features: tuple[str, ...]
     parameters: dict[str, Any]
     metrics: dict[str, Any]
@@ -142,7 +145,12 @@ def predict_lifetime_value(
     with one_thread():
         labelled = labelled_rows(features, labels, method.features, policies, settings.horizon_days)
         judged = _standings(labelled, method)
-        published = ValueModel.fit(labelled, fit_floor(newest, policies), method)
+        published = replace(
+            ValueModel.fit(labelled, fit_floor(newest, policies), method),
+            # The floor has learned from those of today, too.
+            trained_on=digest_of({*labelled["customer_id"], *newest["customer_id"]}),
+            twin=judged[0].model,
+        )
     cut_offs = [one.cut_off for one in judged]
     each, mean = judge_cut_offs(cut_offs, seed=settings.seed, kind=RankedAmounts)
     latest = judged[0]
@@ -153,7 +161,8 @@ def predict_lifetime_value(
         scores=scores,
         model=published,
         holdout=latest.rows.with_columns(expected_value_amount=pl.Series(latest.expected["value"])),
-        features=method.features,
+        contest=_contest(latest, settings.seed),
+        features=published.features,
         parameters=as_figures(
             asdict(settings)
             | {
@@ -195,6 +204,7 @@ class _Standing:
     """What a model of what was known by `day` expects of the snapshot of that day."""
 
     day: dt.date
+    model: ValueModel
     train: pl.DataFrame
     rows: pl.DataFrame
     expected: dict[str, np.ndarray]
@@ -205,7 +215,7 @@ class _Standing:
         rows = labelled.filter(pl.col("as_of_date") == day)
         train = labelled.filter(pl.col("label_until_date") <= day)
         model = ValueModel.fit(train, fit_floor(rows, method.policies), method)
-        return cls(day, train, rows, model.expected(rows), method.settings.horizon_days)
+        return cls(day, model, train, rows, model.expected(rows), method.settings.horizon_days)
 
     @property
     def actual(self) -> np.ndarray:
@@ -234,6 +244,17 @@ class _Standing:
             "model": _measured(actual, self.expected["orders"]),
             "floor": _measured(actual, self.rows["floor_day_count"].to_numpy()),
         }
+
+
+def _contest(latest: _Standing, seed: int) -> Contest:
+    return Contest(
+        latest.day,
+        latest.rows["customer_id"],
+        latest.actual,
+        lambda model: model.score(latest.rows)["expected_value_amount"].to_numpy(),
+        seed,
+        RankedAmounts,
+    )
 
 
 def _standings(labelled: pl.DataFrame, method: Method) -> list[_Standing]:

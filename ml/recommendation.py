@@ -18,7 +18,6 @@ from __future__ import annotations
 import datetime as dt
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
-from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -26,21 +25,22 @@ import polars as pl
 
 from ml.averaged_pair import AveragedPair, PairSettings
 from ml.candidates import Candidates
-from ml.cross_sell import CrossSell
+from ml.champion import Contest
 from ml.errors import BadFeature, CustomersAlike, NotEnoughHistory
 from ml.judgement import Figure
 from ml.model_runs import as_figures
 from ml.purchases import EPOCH, Pairs, ProductTree, Purchases, day_number
 from ml.ranking import LENGTH, best, judge_recalls, rank_in_runs, recall_of
-from ml.repeat_purchase import RepeatPurchase
+from ml.recommendation_model import (
+    BLEND,
+    KINDS,
+    Ranker,
+    RecallOfKinds,
+    RecommendationModel,
+)
 from ml.trained_on import digest_of
 
-KINDS: dict[str, type[RepeatPurchase] | type[CrossSell]] = {
-    "repeat": RepeatPurchase,
-    "cross_sell": CrossSell,
-}
 FEATURES = tuple(f"{kind}.{name}" for kind, one in KINDS.items() for name in one.names)
-BLEND = "blend"
 
 
 @dataclass(frozen=True)
@@ -69,43 +69,19 @@ class Standing:
 
 
 @dataclass(frozen=True)
-class Ranker:
-    """The method of one kind: a view with its parameter, and the blend once it is fitted."""
-
-    method: str
-    parameters: Mapping[str, Any]
-    blend: AveragedPair | None
-
-    def score(self, source: Any, found: Candidates) -> np.ndarray:
-        """Return the score of every candidate by the method that serves."""
-        return self.scores(source, found, [self.method])[self.method]
-
-    def scores(
-        self, source: Any, found: Candidates, methods: Sequence[str] | None = None
-    ) -> dict[str, np.ndarray]:
-        """Return the scores by every method, or by some; the blend's is a probability."""
-        said = {
-            name: variants[self.parameters[name]]
-            for name, variants in source.singles(found).items()
-            if methods is None or name in methods
-        }
-        if self.blend is not None and (methods is None or BLEND in methods):
-            odds = self.blend.log_odds(found.scaled(), found.names)
-            said = {BLEND: 1 / (1 + np.exp(-odds))} | said
-        return said
-
-
-@dataclass(frozen=True)
 class Recommender:
-    """What serves from `as_of_date` on, and how it was judged before."""
+    """The model to publish, what is known of products on `as_of_date`, and how it was judged.
+
+    `contest` is the cut-off judged last, for a champion to be compared on.
+    """
 
     as_of_date: dt.date
     bought: Purchases
     customers: pl.Series
     products: pl.DataFrame
     sources: Mapping[str, Any]
-    rankers: Mapping[str, Ranker]
-    trained_on: np.ndarray
+    model: RecommendationModel
+    contest: Contest
     settings: RecommendationSettings
     parameters: dict[str, Any]
     metrics: dict[str, Any]
@@ -115,19 +91,23 @@ class Recommender:
         """What it reads, in its order."""
         return FEATURES
 
-    def lists(self) -> Iterator[pl.DataFrame]:
+    def lists(self, model: RecommendationModel | None = None) -> Iterator[pl.DataFrame]:
         """Yield the lists of all customers, some at a time: never all in memory.
 
-        Columns: customer_id, kind, rank, product_id, score, reason.
+        Columns: customer_id, kind, rank, product_id, score, reason. Another `model` may be one of
+        an earlier day: it ranks by what is known of products today.
         """
+        model = model or self.model
         for begin in range(0, len(self.customers), self.settings.customers_at_once):
             end = min(begin + self.settings.customers_at_once, len(self.customers))
             bought = self.bought.of_range(begin, end)
             for kind in KINDS:
-                yield self._lists(kind, bought, np.arange(begin, end))
+                yield self._lists(kind, model.rankers[kind], bought, np.arange(begin, end))
 
-    def _lists(self, kind: str, bought: Purchases, customers: np.ndarray) -> pl.DataFrame:
-        source, ranker = self.sources[kind], self.rankers[kind]
+    def _lists(
+        self, kind: str, ranker: Ranker, bought: Purchases, customers: np.ndarray
+    ) -> pl.DataFrame:
+        source = self.sources[kind]
         found = source.candidates(bought, customers)
         score = ranker.score(source, found)
         places = best(found.customer, found.product, score)
@@ -146,29 +126,10 @@ class Recommender:
     def summary(self) -> str:
         """Say in one line how well each kind is foreseen, beside its baselines."""
         return "; ".join(
-            f"{kind} by {self.rankers[kind].method}: recall@{LENGTH} "
+            f"{kind} by {judged['serving']}: recall@{LENGTH} "
             + ", ".join(f"{name} {figure[0]:.3f}" for name, figure in judged["recall"].items())
             for kind, judged in self.metrics["kinds"].items()
         )
-
-    def as_parts(self) -> dict[str, Any]:
-        """Return what `ml.artifacts.save` stores; no customer's purchases are in it."""
-        products = self.products["product_id"]
-        return {
-            "as_of_date": self.as_of_date.isoformat(),
-            "rankers": {
-                kind: {
-                    "method": ranker.method,
-                    "parameters": dict(ranker.parameters),
-                    "blend": ranker.blend.as_parts() if ranker.blend else None,
-                }
-                for kind, ranker in self.rankers.items()
-            },
-            "sources": {kind: source.as_parts() for kind, source in self.sources.items()},
-            # As an array of bytes: a list of text takes ten times the file.
-            "product_ids": np.array([one.encode() for one in products]),
-            "trained_on": self.trained_on,
-        }
 
 
 def train_recommender(
@@ -195,16 +156,25 @@ def train_recommender(
     today = day_number(as_of_date)
     bought = bought.until(today)
     standings = _standings(bought, tree, today, settings)
-    kinds = {kind: _judged(kind, standings, settings) for kind in KINDS}
-    now = Pairs(bought, today)
+    trained = {kind: [_trained(kind, one, settings) for one in standings] for kind in KINDS}
+    recalls = {kind: _recalls(kind, standings, trained[kind]) for kind in KINDS}
+    kinds = {kind: _judged(kind, standings, recalls[kind], settings) for kind in KINDS}
+    latest, now = standings[0], Pairs(bought, today)
+    learned_from = digest_of(customers["customer_id"].filter(pl.Series(bought.buyers())))
     return Recommender(
         as_of_date=as_of_date,
         bought=bought,
         customers=customers["customer_id"],
         products=products,
         sources={kind: one.fit(now, tree, seed=settings.seed) for kind, one in KINDS.items()},
-        rankers={kind: _chosen(kind, standings[0], kinds[kind], settings) for kind in KINDS},
-        trained_on=digest_of(customers["customer_id"].filter(pl.Series(bought.buyers()))),
+        model=RecommendationModel(
+            # Trained on the latest cut-off, whose outcome is complete today.
+            {kind: trained[kind][0].by(kinds[kind]["serving"]) for kind in KINDS},
+            trained_until=str(as_of_date),
+            trained_on=learned_from,
+            twin=_twin(latest.day, trained, recalls, learned_from, settings),
+        ),
+        contest=_contest(latest, customers["customer_id"], settings.seed),
         settings=settings,
         parameters=as_figures(asdict(settings) | {"list_length": LENGTH}),
         metrics=as_figures(
@@ -271,29 +241,91 @@ def _sampled(is_buyer: np.ndarray, settings: RecommendationSettings) -> np.ndarr
     return sampled
 
 
+def _twin(
+    day: int,
+    trained: Mapping[str, Sequence[Ranker]],
+    recalls: Mapping[str, Sequence[Mapping[str, np.ndarray]]],
+    learned_from: np.ndarray,
+    settings: RecommendationSettings,
+) -> RecommendationModel | None:
+    """Return what would have served on the latest cut-off, or None if nothing was judged by then.
+
+    The choice of its methods, too, must not have seen what came after that day.
+    """
+    rankers = {}
+    for kind in KINDS:
+        before = _comparable(recalls[kind][1:])
+        if not before:
+            return None
+        serving = _serving(judge_recalls(before, seed=settings.seed))
+        rankers[kind] = trained[kind][1].by(serving)
+    return RecommendationModel(rankers, str(_date(day)), learned_from)
+
+
+def _contest(latest: Standing, customers: pl.Series, seed: int) -> Contest:
+    judged = np.flatnonzero(latest.is_judged)
+
+    def says(model: RecommendationModel) -> np.ndarray:
+        recalls = []
+        for kind, ranker in model.rankers.items():
+            found = latest.candidates[kind]
+            score = ranker.score(latest.sources[kind], found)
+            recalls.append(_recall(kind, latest, found, score)[judged])
+        return np.concatenate(recalls)
+
+    ids = customers[judged.tolist()]
+    return Contest(
+        _date(latest.day),
+        pl.concat([ids] * len(KINDS)),
+        np.repeat(np.arange(len(KINDS)), len(judged)),
+        says,
+        seed,
+        RecallOfKinds,
+    )
+
+
+def _recalls(
+    kind: str, standings: Sequence[Standing], trained: Sequence[Ranker]
+) -> list[dict[str, np.ndarray]]:
+    """Return each customer's recall by every method, at each cut-off that has one before it."""
+    cut_offs = []
+    for standing, ranker in zip(standings[:-1], trained[1:], strict=True):
+        found = standing.candidates[kind]
+        scores = ranker.scores(standing.sources[kind], found)
+        cut_offs.append(
+            {name: _recall(kind, standing, found, score) for name, score in scores.items()}
+        )
+    return cut_offs
+
+
+def _comparable(cut_offs: Sequence[Mapping[str, np.ndarray]]) -> list[dict[str, np.ndarray]]:
+    """Leave out the methods that some cut-off could not train, and so cannot judge."""
+    return [
+        {name: recall for name, recall in one.items() if all(name in other for other in cut_offs)}
+        for one in cut_offs
+    ]
+
+
+def _serving(judged: Mapping[str, Any]) -> str:
+    """Name the blend where it is better than the best single view beyond noise, else that view."""
+    figures, gains = judged["figures"], judged["gains"]
+    best_view = max((name for name in figures if name != BLEND), key=lambda n: figures[n].value)
+    if BLEND in figures and gains[BLEND][best_view].is_above_zero:
+        return BLEND
+    return best_view
+
+
 def _judged(
-    kind: str, standings: Sequence[Standing], settings: RecommendationSettings
+    kind: str,
+    standings: Sequence[Standing],
+    recalls: Sequence[Mapping[str, np.ndarray]],
+    settings: RecommendationSettings,
 ) -> dict[str, Any]:
     """Judge every method at each cut-off and on average, and name the one that serves."""
-    cut_offs = []
-    for standing, before in pairwise(standings):
-        ranker = _trained(kind, before, settings)
-        found = standing.candidates[kind]
-        cut_offs.append(
-            {
-                name: _recall(kind, standing, found, score)
-                for name, score in ranker.scores(standing.sources[kind], found).items()
-            }
-        )
-    # A cut-off that could train no blend cannot judge one.
-    methods = [name for name in cut_offs[0] if all(name in one for one in cut_offs)]
-    cut_offs = [{name: one[name] for name in methods} for one in cut_offs]
+    cut_offs = _comparable(recalls)
     judged = judge_recalls(cut_offs, seed=settings.seed)
     each = [judge_recalls([one], seed=settings.seed) for one in cut_offs]
-    singles = [name for name in methods if name != BLEND]
-    serving = max(singles, key=lambda name: judged["figures"][name].value)
-    if BLEND in methods and judged["gains"][BLEND][serving].is_above_zero:
-        serving = BLEND
+    serving = _serving(judged)
     return {
         "serving": serving,
         "baselines": list(KINDS[kind].baselines),
@@ -311,15 +343,6 @@ def _judged(
         if len(standings[0].truth[kind])
         else None,
     }
-
-
-def _chosen(
-    kind: str, latest: Standing, judged: Mapping[str, Any], settings: RecommendationSettings
-) -> Ranker:
-    """Train the method that serves on the latest cut-off, whose outcome is complete today."""
-    trained = _trained(kind, latest, settings)
-    method = judged["serving"]
-    return Ranker(method, trained.parameters, trained.blend if method == BLEND else None)
 
 
 def _trained(kind: str, standing: Standing, settings: RecommendationSettings) -> Ranker:

@@ -156,11 +156,3 @@ class RepeatPurchase:
             .otherwise(pl.format("bought {}, {}, last {}", often, every, last))
             .alias("reason")
         ).to_series()
-
-    def as_parts(self) -> dict[str, Any]:
-        """Return what `ml.artifacts.save` stores; nothing of it is about one customer."""
-        return {
-            "repeat_share": self.repeat_share,
-            "buyers_28d": self.buyers_28d,
-            "still_bought_share": self.still_bought_share,
-        }

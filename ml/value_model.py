@@ -17,7 +17,7 @@ from ml.amount_judgement import tenths
 from ml.buy_till_you_die import BgNbd, Floor, GammaGamma
 from ml.errors import NotEnoughHistory
 from ml.feature_matrix import feature_matrix
-from ml.feature_policy import FeaturePolicy
+from ml.feature_policy import FeaturePolicy, policies_as_parts, policies_from_parts
 from ml.threads import one_thread
 from ml.trained_on import digest_of
 from ml.value_learners import LEARNERS, Learners, LearnerSettings, Line
@@ -56,7 +56,11 @@ class Method:
 
 @dataclass(frozen=True)
 class ValueModel:
-    """A fitted model: floor, learners of value, a line for orders, and the season."""
+    """A fitted model: floor, learners of value, a line for orders, and the season.
+
+    `twin` is the same method, trained by the day of the holdout and judged there. `trained_on` is
+    the digest (`ml.trained_on`) of all customers that either has learned from.
+    """
 
     method: Method
     floor: Floor
@@ -65,6 +69,12 @@ class ValueModel:
     season: Season
     trained_until: str
     trained_on: np.ndarray
+    twin: ValueModel | None = None
+
+    @property
+    def features(self) -> tuple[str, ...]:
+        """What it reads, in its order: columns of the mart, then what its floor says of them."""
+        return (*self.method.features, *OWN_FEATURES)
 
     @classmethod
     def fit(cls, train: pl.DataFrame, floor: Floor, method: Method) -> ValueModel:
@@ -100,6 +110,7 @@ class ValueModel:
     def score(self, snapshot: pl.DataFrame) -> pl.DataFrame:
         """Return one row per row of one day, in its order and in bounded memory."""
         settings, policies = self.method.settings, self.method.policies
+        snapshot = snapshot.drop(OWN_FEATURES, strict=False)  # another floor's, if there are any
         made = []
         for chunk in snapshot.iter_slices(settings.scoring_chunk_rows):
             rows = with_own_features(chunk, self.floor, settings.horizon_days, policies)
@@ -122,10 +133,7 @@ class ValueModel:
         """Return what `ml.artifacts.save` stores."""
         return {
             "settings": asdict(self.method.settings),
-            "policies": [
-                asdict(policy) | {"source_columns": list(policy.source_columns)}
-                for policy in self.method.policies.values()
-            ],
+            "policies": policies_as_parts(self.method.policies),
             "purchases": asdict(self.floor.purchases),
             "amounts": asdict(self.floor.amounts),
             "learners": self.learners.as_parts(),
@@ -133,19 +141,17 @@ class ValueModel:
             "season": {name: _plain(value) for name, value in asdict(self.season).items()},
             "trained_until": self.trained_until,
             "trained_on": self.trained_on,
+            "twin": self.twin.as_parts() if self.twin else None,
         }
 
     @classmethod
     def from_parts(cls, features: Sequence[str], parts: dict[str, Any]) -> ValueModel:
         """Rebuild the model from what `ml.artifacts.load` returns."""
         learners = LearnerSettings(**parts["settings"]["learners"])
-        policies = {
-            one["name"]: FeaturePolicy(**(one | {"source_columns": tuple(one["source_columns"])}))
-            for one in parts["policies"]
-        }
         settings = LifetimeValueSettings(**(parts["settings"] | {"learners": learners}))
+        offered = tuple(name for name in features if name not in OWN_FEATURES)
         return cls(
-            method=Method(tuple(features), policies, settings),
+            method=Method(offered, policies_from_parts(parts["policies"]), settings),
             floor=Floor(BgNbd(**parts["purchases"]), GammaGamma(**parts["amounts"])),
             learners=Learners.from_parts(parts["learners"]),
             orders=Line(**parts["orders"]),
@@ -154,6 +160,7 @@ class ValueModel:
             ),
             trained_until=parts["trained_until"],
             trained_on=parts["trained_on"],
+            twin=cls.from_parts(features, parts["twin"]) if parts["twin"] else None,
         )
 
 

@@ -23,7 +23,6 @@ INPUTS = (
     dg.AssetKey(["marts", "mart_campaign_responses"]),
 )
 MOST_TRAINING_SENDS = 200_000
-REASON = "trained on the newest campaigns"
 
 
 def campaigns_asset(
@@ -45,7 +44,7 @@ def campaigns_asset(
             model = train_responses(**_sends(warehouse), policies=policies)
         except ModelRefused as refusal:
             return refused(context, refusal)
-        return keep_lists(context, settings, warehouse, CAMPAIGN_RESPONSES, model, INPUTS, REASON)
+        return keep_lists(context, settings, warehouse, CAMPAIGN_RESPONSES, model, INPUTS)
 
     return score_responses
 

@@ -4,23 +4,20 @@ What belongs here: which marts feed the model, keeping its file and record, what
 What does not: fitting, judging and the decision between two models (``ml/``).
 """
 
-import json
 from collections.abc import Callable
 
 import dagster as dg
 import polars as pl
 
-from dagster_project.assets.model_runs import MODEL_RUNS_KEY, model_spec, runs_of, saved_run
+from dagster_project.assets.champions import compete
+from dagster_project.assets.model_runs import MODEL_RUNS_KEY, model_spec, saved_run
 from dagster_project.feature_dictionary import feature_policies
-from dagster_project.resources import Warehouse, Write, warehouse_of
+from dagster_project.resources import Warehouse, Write
 from dagster_project.settings import Settings
-from dagster_project.tables import CHURN_SCORES, MODEL_RUNS
-from ml import champion as champions
-from ml.artifacts import load
-from ml.churn import ChurnModel, ChurnResult
-from ml.churn_serving import Served, serve
-from ml.errors import NotEnoughHistory
+from dagster_project.tables import CHURN_SCORES
+from ml.churn import ChurnResult, score_customers
 from ml.fairness import fairness_by_group, fairness_gaps
+from ml.serving import Served
 
 FEATURES = dg.AssetKey(["marts", "mart_customer_features"])
 LABELS = dg.AssetKey(["marts", "mart_churn_labels"])
@@ -58,76 +55,41 @@ def churn_asset(settings: Settings, train_churn: Callable[..., ChurnResult]) -> 
         run = saved_run(
             context, settings, CHURN_SCORES.name, result, result.model, [FEATURES, LABELS]
         )
-        served = serve(
-            result,
-            run,
-            runs_of(warehouse, run.model_name),
-            features.filter(pl.col("as_of_date") == result.as_of_date),
-            lambda path: churn_model(settings, path, result.features),
-        )
-        context.log.info(f"The new churn model was {served.decision.outcome}: {served.reason}.")
-        scores = served.scores.with_columns(
+        served, runs = compete(settings, warehouse, run, result)
+        context.log.info(f"The new churn model was {served.told()}.")
+        scores, importance = result.scores, result.importance
+        if served.model is not result.model:
+            newest = features.filter(pl.col("as_of_date") == result.as_of_date)
+            scores, importance = score_customers(served.model, newest)
+        rows = scores.with_columns(
             as_of_date=pl.lit(result.as_of_date), model_run_id=pl.lit(served.model_run_id)
         )
-        warehouse.write(
-            Write(MODEL_RUNS, served.runs, matching={"model_name": run.model_name}),
-            Write(CHURN_SCORES, scores, matching={"as_of_date": result.as_of_date}),
-        )
+        warehouse.write(runs, Write(CHURN_SCORES, rows, matching={"as_of_date": result.as_of_date}))
         context.log_event(dg.AssetMaterialization(asset_key=MODEL_RUNS_KEY))
         groups = result.holdout.join(warehouse.read("core.dim_customers"), on="customer_id")
         return dg.MaterializeResult(
-            metadata=_metadata(result, served), check_results=[_fairness(groups)]
+            metadata=_metadata(result, served, scores, importance),
+            check_results=[_fairness(groups)],
         )
 
     return score_churn
 
 
-def churn_model(settings: Settings, artifact_path: str, features: tuple[str, ...]) -> ChurnModel:
-    """The model of an earlier run.
-
-    Raises:
-        ModelRefused: its file is gone, is no such model, or was trained on other features.
-
-    """
-    parts = load(settings.home / artifact_path, kind=CHURN_SCORES.name, features=features)
-    return ChurnModel.from_parts(features, parts)
-
-
-def roll_back_churn(settings: Settings, *, to: str | None = None, let_go: bool = False) -> str:
-    """Name an earlier run champion and pin it, or unpin the champion; returns the champion's id.
-
-    Raises:
-        ModelRefused: there is no such run, or its model cannot be read any more.
-
-    """
-    warehouse, name = warehouse_of(settings), CHURN_SCORES.name
-    runs = runs_of(warehouse, name)
-    runs = champions.let_go(runs, name) if let_go else champions.roll_back(runs, name, to)
-    champion_id = champions.champion_of(runs, name)
-    if champion_id is None:
-        raise NotEnoughHistory("no churn model has been trained yet")
-    champion = runs.row(by_predicate=pl.col("model_run_id") == champion_id, named=True)
-    churn_model(settings, champion["artifact_path"], tuple(json.loads(champion["features"])))
-    warehouse.write(Write(MODEL_RUNS, runs, matching={"model_name": name}))
-    return champion_id
-
-
-def _metadata(result: ChurnResult, served: Served) -> dict[str, object]:
+def _metadata(
+    result: ChurnResult, served: Served, scores: pl.DataFrame, importance: pl.DataFrame
+) -> dict[str, object]:
     by_measure = {f"holdout_{measure}": value for measure, value in result.metrics["model"].items()}
     return {
-        "dagster/row_count": served.scores.height,
+        "dagster/row_count": scores.height,
         "model_run_id": served.model_run_id,
-        "decision": f"{served.decision.outcome}: {served.decision.reason}",
+        "decision": served.told(),
         **by_measure,
         "holdout": dg.MetadataValue.json(result.metrics["intervals"]),
         "reliability": _markdown(result.calibration),
         "lift": _markdown(result.lift),
-        "importance": _markdown(served.importance),
+        "importance": _markdown(importance),
         "score_quantiles": dg.MetadataValue.json(
-            {
-                f"{q:.0%}": served.scores["churn_score"].quantile(q)
-                for q in (0.05, 0.25, 0.5, 0.75, 0.95)
-            }
+            {f"{q:.0%}": scores["churn_score"].quantile(q) for q in (0.05, 0.25, 0.5, 0.75, 0.95)}
         ),
     }
 

@@ -21,12 +21,12 @@ from dagster_project.feature_dictionary import feature_policies
 from dagster_project.resources import Warehouse, Write
 from dagster_project.settings import Settings
 from dagster_project.tables import CLUSTER_ASSIGNMENTS
-from ml.artifacts import load
+from ml.artifacts import load_model
 from ml.cluster_candidates import FEATURES, ClusterSettings
 from ml.cluster_model import ClusterModel
 from ml.cluster_upkeep import upkeep
 from ml.clustering import ClusterResult, columns_read, fitting_customers
-from ml.errors import ModelRefused, UnreadableArtifact
+from ml.errors import ModelRefused
 from ml.model_runs import as_figures
 
 CLUSTERS = dg.AssetKey([CLUSTER_ASSIGNMENTS.schema, CLUSTER_ASSIGNMENTS.name])
@@ -99,12 +99,14 @@ def last_good(
         return None, None
     run_id, path = found.row(0)
     try:
-        parts = load(settings.home / path, kind=CLUSTERS_NAME, features=FEATURES)
-        return run_id, ClusterModel.from_parts(parts)
+        return run_id, load_model(
+            settings.home / path,
+            kind=CLUSTERS_NAME,
+            features=FEATURES,
+            read=lambda _, parts: ClusterModel.from_parts(parts),
+        )
     except ModelRefused as error:
         return run_id, error
-    except (KeyError, TypeError):
-        return run_id, UnreadableArtifact(f"{path} holds clusters of an older kind")
 
 
 def _on(warehouse: Warehouse, columns: Sequence[str], day: date) -> pl.DataFrame:

@@ -11,6 +11,7 @@ import dagster as dg
 import polars as pl
 
 import ml
+from dagster_project.assets.champions import Challenge, compete, runs_of
 from dagster_project.assets.specs import data_version, table_spec, version_of
 from dagster_project.resources import Warehouse, Write
 from dagster_project.settings import Settings
@@ -32,17 +33,17 @@ class Fitted(Protocol):
     features: tuple[str, ...]
 
 
-class Model(Protocol):
+class Stored(Protocol):
     """What is kept in a file."""
 
     def as_parts(self) -> dict[str, Any]:
         """Return what `ml.artifacts.save` stores."""
 
 
-class Listing(Fitted, Model, Protocol):
-    """A fit that yields its rows a part at a time."""
+class Listing(Fitted, Challenge, Protocol):
+    """A fit that yields rows a part at a time, by its own model or by an earlier one."""
 
-    def lists(self) -> Iterator[pl.DataFrame]:
+    def lists(self, model: Any) -> Iterator[pl.DataFrame]:
         """Yield the rows, without the day and the run."""
 
     def summary(self) -> str:
@@ -71,7 +72,7 @@ def saved_run(
     settings: Settings,
     model_name: str,
     result: Fitted,
-    model: Model,
+    model: Stored,
     inputs: Sequence[dg.AssetKey],
 ) -> ModelRun:
     """Keep the model's file and return the record of its run, which the caller writes."""
@@ -94,13 +95,6 @@ def saved_run(
     return run
 
 
-def runs_of(warehouse: Warehouse, model_name: str) -> pl.DataFrame:
-    """The rows of ``ml.model_runs`` for one model."""
-    return warehouse.read(
-        "select * from ml.model_runs where model_name = $name", {"name": model_name}
-    )
-
-
 def in_service(warehouse: Warehouse, run: ModelRun, reason: str) -> Write:
     """Record a run that serves from now on without a contest, for the reason given."""
     runs = recorded(runs_of(warehouse, run.model_name), run)
@@ -113,28 +107,26 @@ def keep_lists(
     settings: Settings,
     warehouse: Warehouse,
     table: Table,
-    model: Listing,
+    result: Listing,
     inputs: Sequence[dg.AssetKey],
-    reason: str,
 ) -> dg.MaterializeResult:
-    """Keep a model that serves without a contest, for the reason given, and write its rows."""
-    run = saved_run(context, settings, table.name, model, model, inputs)
+    """Keep a new model, and write the rows of whoever serves from now on."""
+    run = saved_run(context, settings, table.name, result, result.model, inputs)
+    served, runs = compete(settings, warehouse, run, result)
     rows = _Counted(
         part.with_columns(
-            as_of_date=pl.lit(model.as_of_date), model_run_id=pl.lit(run.model_run_id)
+            as_of_date=pl.lit(result.as_of_date), model_run_id=pl.lit(served.model_run_id)
         )
-        for part in model.lists()
+        for part in result.lists(served.model)
     )
-    warehouse.write(
-        in_service(warehouse, run, reason),
-        Write(table, rows, matching={"as_of_date": model.as_of_date}),
-    )
+    warehouse.write(runs, Write(table, rows, matching={"as_of_date": result.as_of_date}))
     context.log_event(dg.AssetMaterialization(asset_key=MODEL_RUNS_KEY))
-    context.log.info(model.summary())
+    context.log.info(f"{result.summary()}. The new model was {served.told()}.")
     return dg.MaterializeResult(
         metadata={
             "dagster/row_count": rows.count,
-            "model_run_id": run.model_run_id,
+            "model_run_id": served.model_run_id,
+            "decision": served.told(),
             "metrics": dg.MetadataValue.json(run.metrics),
         }
     )

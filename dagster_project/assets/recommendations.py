@@ -29,7 +29,6 @@ WINDOWS = (
     dg.AssetKey(["marts", "mart_department_windows"]),
 )
 MOST_TRAINING_CUSTOMERS = 50_000
-REASON = "trained on the newest purchases"
 
 
 def recommendation_assets(
@@ -50,7 +49,7 @@ def recommendation_assets(
             model = train_products(**_purchases(warehouse), as_of_date=warehouse.as_of())
         except ModelRefused as refusal:
             return refused(context, refusal)
-        return keep_lists(context, settings, warehouse, RECOMMENDATIONS, model, PURCHASES, REASON)
+        return keep_lists(context, settings, warehouse, RECOMMENDATIONS, model, PURCHASES)
 
     @dg.multi_asset(
         name="category_propensity",
@@ -65,7 +64,7 @@ def recommendation_assets(
             model = train_departments(**_windows(warehouse))
         except ModelRefused as refusal:
             return refused(context, refusal)
-        return keep_lists(context, settings, warehouse, CATEGORY_PROPENSITY, model, WINDOWS, REASON)
+        return keep_lists(context, settings, warehouse, CATEGORY_PROPENSITY, model, WINDOWS)
 
     return [recommend, score_departments]
 

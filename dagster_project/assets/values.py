@@ -9,12 +9,8 @@ from collections.abc import Callable, Iterator
 import dagster as dg
 import polars as pl
 
-from dagster_project.assets.model_runs import (
-    MODEL_RUNS_KEY,
-    in_service,
-    model_spec,
-    saved_run,
-)
+from dagster_project.assets.champions import HORIZONS, compete
+from dagster_project.assets.model_runs import MODEL_RUNS_KEY, model_spec, saved_run
 from dagster_project.feature_dictionary import feature_policies
 from dagster_project.resources import Warehouse, Write
 from dagster_project.settings import Settings
@@ -22,16 +18,16 @@ from dagster_project.tables import LIFETIME_VALUES
 from ml.errors import ModelRefused
 from ml.lifetime_value import FEATURES, LifetimeValueResult
 from ml.model_runs import ModelRun
+from ml.serving import Served
 from ml.value_model import LifetimeValueSettings
 from ml.value_rows import KEY, READ
 
 FEATURES_KEY = dg.AssetKey(["marts", "mart_customer_features"])
 LABELS_KEY = dg.AssetKey(["marts", "mart_value_labels"])
-HORIZONS = (28, 90, 365)
 MOST_TRAINING_ROWS = 150_000
 _COLUMNS = ", ".join(dict.fromkeys((*KEY, *READ, *FEATURES)))
 # Whole customers, so that each keeps all its snapshots; a hash, so that they stay the same ones.
-_SAMPLED = f"""
+_IN_SAMPLE = f"""
     hash(customer_id) % (
         select cast(ceil(count(*) / {MOST_TRAINING_ROWS}) as ubigint)
         from marts.mart_customer_features
@@ -53,14 +49,14 @@ def value_asset(
         context: dg.AssetExecutionContext, warehouse: Warehouse
     ) -> dg.MaterializeResult:
         warehouse.require_gates(["marts.mart_customer_features"])
-        found, outcomes = {}, {}
-        for horizon, predicted in _predictions(warehouse, settings, predict_value):
+        found, outcomes, newest = {}, {}, _newest(warehouse)
+        features, labels = _sampled(warehouse)
+        for horizon, predicted in _predictions(features, labels, newest, settings, predict_value):
             if isinstance(predicted, ModelRefused):
                 outcomes[f"{horizon} days"] = str(predicted)
                 context.log.warning(f"Value over {horizon} days not predicted: {predicted}.")
                 continue
             found[horizon] = predicted
-            outcomes[f"{horizon} days"] = "predicted"
             judged = predicted.metrics
             context.log.info(
                 f"Value over {horizon} days on {predicted.holdout_date}: Spearman "
@@ -68,12 +64,16 @@ def value_asset(
                 f"{judged['model']['total_ratio']:.2f}; BG/NBD {judged['floor']['spearman']:.3f}, "
                 f"{judged['floor']['total_ratio']:.2f}."
             )
-        runs = _keep(context, warehouse, settings, found)
+        kept = _keep(context, warehouse, settings, newest, found)
+        outcomes |= {f"{horizon} days": served.told() for horizon, (_, served) in kept.items()}
         return dg.MaterializeResult(
             metadata={
                 "dagster/row_count": sum(one.scores.height for one in found.values()),
                 "outcomes": dg.MetadataValue.json(outcomes),
-                **{f"metrics_{h}d": dg.MetadataValue.json(r.metrics) for h, r in runs.items()},
+                **{
+                    f"metrics_{horizon}d": dg.MetadataValue.json(run.metrics)
+                    for horizon, (run, _) in kept.items()
+                },
             }
         )
 
@@ -81,17 +81,13 @@ def value_asset(
 
 
 def _predictions(
-    warehouse: Warehouse, settings: Settings, predict: Callable[..., LifetimeValueResult]
+    features: pl.DataFrame,
+    labels: pl.DataFrame,
+    newest: pl.DataFrame,
+    settings: Settings,
+    predict: Callable[..., LifetimeValueResult],
 ) -> Iterator[tuple[int, LifetimeValueResult | ModelRefused]]:
     """Each horizon with its result, or with the reason why there is none and the old one stays."""
-    features, labels = (
-        warehouse.read(f"select {columns} from marts.{mart} where {_SAMPLED}")
-        for mart, columns in (("mart_customer_features", _COLUMNS), ("mart_value_labels", "*"))
-    )
-    newest = warehouse.read(
-        f"select {_COLUMNS} from marts.mart_customer_features where as_of_date = $day",
-        {"day": warehouse.as_of()},
-    )
     policies = feature_policies(settings.project_dir)
     for horizon in HORIZONS:
         try:
@@ -107,27 +103,43 @@ def _predictions(
         yield horizon, result
 
 
+def _sampled(warehouse: Warehouse) -> tuple[pl.DataFrame, pl.DataFrame]:
+    return tuple(
+        warehouse.read(f"select {columns} from marts.{mart} where {_IN_SAMPLE}")
+        for mart, columns in (("mart_customer_features", _COLUMNS), ("mart_value_labels", "*"))
+    )
+
+
+def _newest(warehouse: Warehouse) -> pl.DataFrame:
+    return warehouse.read(
+        f"select {_COLUMNS} from marts.mart_customer_features where as_of_date = $day "
+        "order by customer_id",
+        {"day": warehouse.as_of()},
+    )
+
+
 def _keep(
     context: dg.AssetExecutionContext,
     warehouse: Warehouse,
     settings: Settings,
+    newest: pl.DataFrame,
     found: dict[int, LifetimeValueResult],
-) -> dict[int, ModelRun]:
+) -> dict[int, tuple[ModelRun, Served]]:
     """Write model files, records and rows of all horizons, the tables in one transaction."""
-    runs, writes = {}, []
+    kept, writes = {}, []
     for horizon, result in found.items():
         name = f"lifetime_value_{horizon}d"
         run = saved_run(context, settings, name, result, result.model, [FEATURES_KEY, LABELS_KEY])
-        same_rows = {"as_of_date": result.as_of_date, "horizon_days": horizon}
-        rows = result.scores.with_columns(
-            as_of_date=pl.lit(result.as_of_date), model_run_id=pl.lit(run.model_run_id)
+        served, runs = compete(settings, warehouse, run, result)
+        is_new = served.model is result.model
+        scores = result.scores if is_new else served.model.score(newest)
+        rows = scores.with_columns(
+            as_of_date=pl.lit(result.as_of_date), model_run_id=pl.lit(served.model_run_id)
         )
-        writes += [
-            in_service(warehouse, run, "fitted on the newest labels"),
-            Write(LIFETIME_VALUES, rows, matching=same_rows),
-        ]
-        runs[horizon] = run
+        same_rows = {"as_of_date": result.as_of_date, "horizon_days": horizon}
+        writes += [runs, Write(LIFETIME_VALUES, rows, matching=same_rows)]
+        kept[horizon] = run, served
     warehouse.write(*writes)
-    if runs:
+    if kept:
         context.log_event(dg.AssetMaterialization(asset_key=MODEL_RUNS_KEY))
-    return runs
+    return kept

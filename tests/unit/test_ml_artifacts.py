@@ -37,6 +37,12 @@ def test_another_feature_list_is_refused_by_name(tmp_path):
         artifacts.load(path, kind="churn", features=["b", "a"])
 
 
+def test_the_parts_of_an_older_version_are_refused(tmp_path):
+    path = artifacts.save(tmp_path / "m.skops", kind="churn", features=["a"], parts={"pair": 1})
+    with pytest.raises(UnreadableArtifact, match=r"m\.skops .*an older version wrote it: KeyError"):
+        artifacts.load_model(path, kind="churn", features=["a"], read=ChurnModel.from_parts)
+
+
 def test_foreign_files_are_refused(tmp_path):
     text = tmp_path / "text.skops"
     text.write_text("not a model")

@@ -1,16 +1,16 @@
 """Champion and challenger: beyond noise or not at all, never on labels already seen, and back."""
 
 import datetime as dt
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 import polars as pl
 import pytest
-from test_ml_churn import QUICK, simulated, train_and_score
 
-from ml import artifacts
+from ml.amount_judgement import RankedAmounts
 from ml.champion import (
     RUN_COLUMNS,
+    Contest,
     Decision,
     champion_of,
     crown,
@@ -18,22 +18,10 @@ from ml.champion import (
     let_go,
     roll_back,
 )
-from ml.churn import FEATURES, ChurnModel
-from ml.churn_serving import serve
-from ml.errors import FeatureListChanged, ModelRefused, NotEnoughHistory, UnreadableArtifact
-from ml.model_runs import ModelRun
+from ml.errors import ModelRefused, NotEnoughHistory, UnreadableArtifact
+from ml.recommendation_model import RecallOfKinds
 
 DAY = dt.date(2026, 5, 31)
-RUN_SCHEMA = {
-    "model_run_id": pl.String,
-    "model_name": pl.String,
-    "as_of_date": pl.Date,
-    "data_version": pl.String,
-    "features": pl.String,
-    "parameters": pl.String,
-    "metrics": pl.String,
-    "artifact_path": pl.String,
-} | RUN_COLUMNS
 
 
 @dataclass(frozen=True)
@@ -42,7 +30,6 @@ class Oracle:
 
     noise: float
     trained_until: str = "2026-05-31"
-    features: tuple[str, ...] = ("chance",)
     twin: "Oracle | None" = None
     bias: float = 0.0
 
@@ -51,13 +38,6 @@ class Oracle:
         noise = np.random.default_rng(int(100 * self.noise)).normal(0, self.noise, len(odds))
         return 1 / (1 + np.exp(-odds - noise - self.bias))
 
-    def standing_at(self, day):
-        return next((m for m in (self, self.twin) if m and m.trained_until <= str(day)), None)
-
-    def refuse_other_features(self, offered):
-        if set(offered) != set(self.features):
-            raise FeatureListChanged("other features")
-
 
 def holdout(customers: int = 3000, seed: int = 4) -> pl.DataFrame:
     draw = np.random.default_rng(seed)
@@ -65,7 +45,6 @@ def holdout(customers: int = 3000, seed: int = 4) -> pl.DataFrame:
     return pl.DataFrame(
         {
             "customer_id": [f"c{number:05d}" for number in range(customers)],
-            "as_of_date": [DAY] * customers,
             "chance": chance,
             "is_churned": draw.random(customers) < chance,
         }
@@ -74,7 +53,9 @@ def holdout(customers: int = 3000, seed: int = 4) -> pl.DataFrame:
 
 def decided(champion, challenger, rows=None, **options):
     rows = holdout() if rows is None else rows
-    return decide(champion, challenger, rows, features=("chance",), seed=1, **options)
+    outcome = rows["is_churned"].cast(pl.Int8).to_numpy()
+    contest = Contest(DAY, rows["customer_id"], outcome, lambda model: model.score(rows), seed=1)
+    return decide(champion, challenger, contest, **options)
 
 
 def test_only_what_is_better_beyond_noise_takes_over():
@@ -117,45 +98,54 @@ def test_who_has_seen_the_holdout_sends_its_twin_or_is_not_compared():
 
 def test_the_first_and_the_one_that_fits_the_data_serve():
     assert decided(None, Oracle(1.0)).reason == "there is no champion yet"
-    old = replace(Oracle(0.0), features=("chance", "gone"))
-    assert "cannot score today's data" in decided(old, Oracle(1.0)).reason
     unread = decided(UnreadableArtifact("m.skops is not a model file"), Oracle(1.0))
     assert unread.is_promoted
-    assert "m.skops is not a model file" in unread.reason
-    with pytest.raises(FeatureListChanged):
-        decided(Oracle(0.0), old)
+    reason = "the champion cannot score today's data: m.skops is not a model file"
+    assert unread.reason == reason
 
 
 def test_a_pinned_champion_stays():
     assert decided(Oracle(1.0), Oracle(0.0), is_pinned=True).outcome == "pinned"
 
 
-def test_one_snapshot_of_both_outcomes_is_needed():
-    rows = holdout()
-    same = rows.with_columns(is_churned=pl.lit(False))
-    assert decided(Oracle(1.0), Oracle(0.1), same).outcome == "not_comparable"
-    two = pl.concat([rows, rows.with_columns(as_of_date=DAY - dt.timedelta(28))])
-    assert "2 were given" in decided(Oracle(1.0), Oracle(0.1), two).reason
+def test_a_holdout_of_one_outcome_decides_nothing():
+    same = holdout().with_columns(is_churned=pl.lit(False))
+    told = decided(Oracle(1.0), Oracle(0.1), same)
+    assert told.outcome == "not_comparable"
+    assert told.reason.startswith("the holdout says nothing of roc_auc and pr_auc")
 
 
-def test_churn_models_compare_by_their_twins_also_after_a_round_trip(tmp_path):
-    features, labels, _ = simulated()
-    result = train_and_score(features, labels, settings=QUICK)
-    path = artifacts.save(
-        tmp_path / "m.skops", kind="churn", features=FEATURES, parts=result.model.as_parts()
-    )
-    stored = ChurnModel.from_parts(FEATURES, artifacts.load(path, kind="churn", features=FEATURES))
-    assert (stored.twin.score(features) == result.model.twin.score(features)).all()
-    again = decide(stored, result.model, result.holdout, features=FEATURES, seed=1)
-    assert (again.outcome, again.gains["brier"]) == ("kept", (0, 0, 0))
-    weak = train_and_score(
-        features.with_columns(pl.lit(3.0).alias(name) for name in FEATURES if "order" not in name),
-        labels,
-        settings=QUICK,
-    ).model
-    assert decide(weak, result.model, result.holdout, features=FEATURES, seed=1).is_promoted
-    with pytest.raises(FeatureListChanged, match=r"unknown to it: shoe_size\. Train it again"):
-        stored.refuse_other_features((*FEATURES, "shoe_size"))
+def test_amounts_and_lists_have_measures_of_their_own():
+    draw = np.random.default_rng(2)
+    truth = draw.gamma(1.0, 50.0, 2000)
+    ids = pl.Series([f"c{number}" for number in range(2000)])
+    noisy = {noise: truth * draw.lognormal(0, noise, 2000) for noise in (0.2, 0.8)}
+
+    def amounts(champion, challenger):
+        models = [Oracle(champion), Oracle(challenger)]
+        contest = Contest(DAY, ids, truth, lambda model: noisy[model.noise], 1, RankedAmounts)
+        return decide(*models, contest)
+
+    better = amounts(0.8, 0.2)
+    assert (better.outcome, better.reason[:33]) == ("promoted", "better beyond noise: gain in rmse")
+    assert amounts(0.2, 0.8).outcome == "kept"
+
+    recalls = {0.2: np.array([0.6, 0.1]), 0.8: np.array([0.4, 0.15])}  # of repeats, of first buys
+    kinds = np.repeat([0, 1], 1000)
+
+    def lists(champion, challenger):
+        def says(model):
+            one = np.where(draw.random(2000) < recalls[model.noise][kinds], 1.0, 0.0)
+            return np.where(np.arange(2000) % 7 == 0, np.nan, one)
+
+        contest = Contest(DAY, pl.concat([ids[:1000]] * 2), kinds, says, 1, RecallOfKinds)
+        return decide(Oracle(champion), Oracle(challenger), contest)
+
+    worse = lists(0.8, 0.2)
+    assert worse.gains["recall"][1] > 0
+    assert (worse.outcome, "worse in cross_sell_recall" in worse.reason) == ("kept", True)
+    recalls[0.8][1] = 0.1
+    assert lists(0.8, 0.2).is_promoted
 
 
 def runs(*names: str) -> pl.DataFrame:
@@ -195,36 +185,3 @@ def test_the_crown_passes_on_and_back():
     two = table.with_columns(is_champion=pl.lit(True))
     with pytest.raises(ModelRefused, match="3 runs of churn claim"):
         champion_of(two, "churn")
-
-
-def test_who_serves_scores_today_and_every_run_is_told_of(tmp_path):
-    features, labels, _ = simulated()
-    first = train_and_score(features, labels, settings=QUICK)
-    newest = features.filter(pl.col("as_of_date") == first.as_of_date)
-    runs = pl.DataFrame(schema=RUN_SCHEMA)
-    files = {}
-
-    def run_of(result, name):
-        files[name] = result.model
-        return ModelRun("run_" + name, "churn", result.as_of_date, name, FEATURES, {}, {}, name)
-
-    served = serve(first, run_of(first, "a"), runs, newest, files.__getitem__)
-    assert (served.model_run_id, served.decision.outcome) == ("run_a", "promoted")
-    again = serve(first, run_of(first, "b"), served.runs, newest, files.__getitem__)
-    assert (again.model_run_id, again.decision.outcome) == ("run_a", "kept")
-    assert again.scores.equals(first.scores)
-    assert again.runs.select("model_run_id", "is_champion").rows() == [
-        ("run_a", True),
-        ("run_b", False),
-    ]
-    same = serve(first, run_of(first, "a"), again.runs, newest, files.__getitem__)
-    assert same.model_run_id == champion_of(same.runs, "churn") == "run_a"
-
-    def gone(path):
-        raise UnreadableArtifact(f"{path} is not there any more")
-
-    replaced = serve(first, run_of(first, "c"), same.runs, newest, gone)
-    assert replaced.model_run_id == "run_c"
-    assert "a is not there any more" in replaced.reason
-    back = roll_back(replaced.runs, "churn")
-    assert serve(first, run_of(first, "d"), back, newest, files.__getitem__).model_run_id == "run_a"

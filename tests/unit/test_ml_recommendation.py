@@ -10,7 +10,8 @@ import pytest
 
 from ml import artifacts
 from ml.errors import BadFeature, NotEnoughHistory
-from ml.recommendation import FEATURES, KINDS, RecommendationSettings, train_recommender
+from ml.recommendation import FEATURES, RecommendationSettings, train_recommender
+from ml.recommendation_model import RecommendationModel
 from ml.trained_on import are_in
 
 TODAY = dt.date(2024, 6, 30)
@@ -116,11 +117,14 @@ def test_nothing_after_the_day_is_known(trained: tuple) -> None:
 def test_the_file_loads_and_says_who_taught_it(trained: tuple, tmp_path) -> None:
     _, recommender, _ = trained
     path = artifacts.save(
-        tmp_path / "m.skops", kind="reco", features=FEATURES, parts=recommender.as_parts()
+        tmp_path / "m.skops", kind="reco", features=FEATURES, parts=recommender.model.as_parts()
     )
-    parts = artifacts.load(path, kind="reco", features=FEATURES)
-    assert set(parts["rankers"]) == set(KINDS)
-    assert are_in(parts["trained_on"], ["c000", "new"]).tolist() == [True, False]
+    model = artifacts.load_model(
+        path, kind="reco", features=FEATURES, read=RecommendationModel.from_parts
+    )
+    assert pl.concat(recommender.lists(model)).equals(pl.concat(recommender.lists()))
+    assert model.twin is None  # at one cut-off nothing could have been chosen before it
+    assert are_in(model.trained_on, ["c000", "new"]).tolist() == [True, False]
 
 
 @pytest.mark.parametrize("kept", [0, 1, 12])

@@ -1,0 +1,78 @@
+"""Whose scores are published: those of the champion that there is, or of the model of this run.
+
+Here belong the decision between both and what it leaves in the list of runs. The comparison itself
+is `ml.champion`'s; reading model files and writing tables is the caller's.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import polars as pl
+
+from ml.champion import Contender, Contest, Decision, champion_of, crown, decide, recorded
+from ml.errors import ModelRefused
+from ml.model_runs import ModelRun
+
+
+@dataclass(frozen=True)
+class Served:
+    """The model to publish scores of.
+
+    `runs` has every run of the model, this one included, as it stands after the decision.
+    `model_run_id` is the run that `model` comes from.
+    """
+
+    decision: Decision
+    model_run_id: str
+    model: Contender
+    runs: pl.DataFrame
+
+    def told(self) -> str:
+        """Say what became of the new model, and why."""
+        return f"{self.decision.outcome}: {self.decision.reason}"
+
+
+def serve(
+    challenger: Contender,
+    contest: Contest,
+    run: ModelRun,
+    runs: pl.DataFrame,
+    load: Callable[[str], Contender],
+) -> Served:
+    """Let the new model take over if it is better beyond noise, else let the champion serve on.
+
+    `run` is the record of the challenger, `runs` are the earlier rows of `ml.model_runs` for this
+    model. `load` returns the model of an artifact path and raises ModelRefused when it cannot. A
+    day before the champion's own is scored by the new model, which knows nothing after that day,
+    and the champion stays champion.
+    """
+    runs = recorded(runs, run)
+    champion_id = champion_of(runs, run.model_name)
+    if champion_id == run.model_run_id:
+        # Made again from the same data by the same code: it is the champion.
+        decision = Decision("promoted", "the champion, made again from the same data")
+        return Served(decision, champion_id, challenger, runs)
+    present = _row(runs, champion_id) if champion_id else {}
+    if present and present["as_of_date"] > run.as_of_date:
+        decision = Decision("replayed", f"the champion knows days after {run.as_of_date}")
+        runs = crown(runs, run.model_name, run.model_run_id, decision)
+        return Served(decision, run.model_run_id, challenger, runs)
+    champion = _loaded(present["artifact_path"], load) if present else None
+    decision = decide(champion, challenger, contest, is_pinned=bool(present.get("is_pinned")))
+    runs = crown(runs, run.model_name, run.model_run_id, decision)
+    if decision.is_promoted:
+        return Served(decision, run.model_run_id, challenger, runs)
+    return Served(decision, champion_id, champion, runs)
+
+
+def _loaded(path: str, load: Callable[[str], Contender]) -> Contender | ModelRefused:
+    try:
+        return load(path)
+    except ModelRefused as refusal:
+        return refusal
+
+
+def _row(runs: pl.DataFrame, run_id: str) -> dict[str, object]:
+    return runs.row(by_predicate=pl.col("model_run_id") == run_id, named=True)
