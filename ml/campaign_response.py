@@ -32,7 +32,12 @@ from ml.campaign_rows import (
 )
 from ml.champion import Contest
 from ml.feature_matrix import feature_matrix
-from ml.feature_policy import FeaturePolicy, policies_as_parts, policies_from_parts
+from ml.feature_policy import (
+    FeaturePolicy,
+    needed_policies,
+    policies_as_parts,
+    policies_from_parts,
+)
 from ml.judgement import CutOff, judge_cut_offs, logistic_rival
 from ml.model_runs import as_figures
 from ml.trained_on import digest_of
@@ -86,7 +91,7 @@ class ResponseModel:
     ) -> ResponseModel:
         """Fit both kinds to campaigns that are over; `matrix` is `send_matrix` of `rows`."""
         return cls(
-            policies=policies,
+            policies=needed_policies(policies, CUSTOMER_FACTS),
             pairs={kind: _fit(kind, matrix, outcome_of(rows), settings) for kind in KINDS},
             lines={kind: _line(kind, rows, matrix, settings) for kind in KINDS},
             trained_until=str(rows["ended_date"].max()),

@@ -19,7 +19,7 @@ from ml.churn_model import CHUNK_ROWS, ChurnModel
 from ml.churn_segments import Segmentation, fit_specialists
 from ml.errors import BadFeature, LeakedLabel, ModelRefused, NotEnoughHistory, OneClassLabel
 from ml.feature_matrix import feature_matrix
-from ml.feature_policy import FeaturePolicy
+from ml.feature_policy import FeaturePolicy, needed_policies
 from ml.trained_on import digest_of
 
 KEY = ("customer_id", "as_of_date")
@@ -264,18 +264,3 @@ def one_class_message(outcome: np.ndarray, where: str) -> str:
     """Say that there is nothing to learn or to judge."""
     what = "churned" if outcome.min() else "stayed"
     return f"every one of the {len(outcome)} customers of {where} {what}: nothing to tell apart"
-
-
-def needed_policies(
-    policies: Mapping[str, FeaturePolicy], names: Sequence[str]
-) -> dict[str, FeaturePolicy]:
-    """Return the policies of the names and of what stands in for them."""
-    needed: dict[str, FeaturePolicy] = {}
-    waiting = list(names)
-    while waiting:
-        name = waiting.pop(0)
-        if name not in needed:
-            needed[name] = policies[name]
-            if isinstance(policies[name].stand_in, str) and not policies[name].is_category:
-                waiting.append(policies[name].stand_in)
-    return needed

@@ -70,6 +70,21 @@ def read_policies(document: Mapping[str, Any]) -> dict[str, FeaturePolicy]:
     return policies
 
 
+def needed_policies(
+    policies: Mapping[str, FeaturePolicy], names: Sequence[str]
+) -> dict[str, FeaturePolicy]:
+    """Return the policies of the names and of what stands in for them."""
+    needed: dict[str, FeaturePolicy] = {}
+    waiting = list(names)
+    while waiting:
+        name = waiting.pop(0)
+        if name not in needed:
+            needed[name] = policies[name]
+            if isinstance(policies[name].stand_in, str) and not policies[name].is_category:
+                waiting.append(policies[name].stand_in)
+    return needed
+
+
 def policies_as_parts(policies: Mapping[str, FeaturePolicy]) -> list[dict[str, Any]]:
     """Return what `ml.artifacts.save` stores of the policies that a model was trained under."""
     return [

@@ -17,11 +17,16 @@ from ml.amount_judgement import tenths
 from ml.buy_till_you_die import BgNbd, Floor, GammaGamma
 from ml.errors import NotEnoughHistory
 from ml.feature_matrix import feature_matrix
-from ml.feature_policy import FeaturePolicy, policies_as_parts, policies_from_parts
+from ml.feature_policy import (
+    FeaturePolicy,
+    needed_policies,
+    policies_as_parts,
+    policies_from_parts,
+)
 from ml.threads import one_thread
 from ml.trained_on import digest_of
 from ml.value_learners import LEARNERS, Learners, LearnerSettings, Line
-from ml.value_rows import OWN_FEATURES, with_own_features
+from ml.value_rows import OWN_FEATURES, READ, with_own_features
 from ml.value_season import Season
 
 
@@ -133,7 +138,9 @@ class ValueModel:
         """Return what `ml.artifacts.save` stores."""
         return {
             "settings": asdict(self.method.settings),
-            "policies": policies_as_parts(self.method.policies),
+            "policies": policies_as_parts(
+                needed_policies(self.method.policies, (*READ, *self.method.features))
+            ),
             "purchases": asdict(self.floor.purchases),
             "amounts": asdict(self.floor.amounts),
             "learners": self.learners.as_parts(),
