@@ -84,7 +84,7 @@ def _make(defs: dg.Definitions, instance: dg.DagsterInstance, keys: Set[dg.Asset
 
 
 def summary(settings: Settings, lines: int = 10) -> str:
-    """The largest segments in a few lines, for the end of a run."""
+    """The largest segments, and what no model could be made of, for the end of a run."""
     cards = warehouse_of(settings).read(
         """
         select segment_name, customer_count, revenue_share, mean_churn_score, as_of_date
@@ -98,9 +98,14 @@ def summary(settings: Settings, lines: int = 10) -> str:
         f"{row['revenue_share'] or 0:>10.0%}{row['mean_churn_score'] or 0:>12.0%}"
         for row in cards.head(lines).iter_rows(named=True)
     ]
-    return f"Segments on {cards['as_of_date'].max()}, the largest of {cards.height}:\n" + "\n".join(
-        shown
+    told = [f"Segments on {cards['as_of_date'].max()}, the largest of {cards.height}:", *shown]
+    refusals = warehouse_of(settings).read(
+        "from ml.model_refusals where as_of_date = (select as_of_date from raw.as_of) order by all"
     )
+    if refusals.height:
+        told += ["", "Nothing new was made of these, what there was stays:"]
+        told += [f"{row['model_name']}: {row['reason']}" for row in refusals.to_dicts()]
+    return "\n".join(told)
 
 
 def _out_of_date(

@@ -24,6 +24,7 @@ class Settings:
 
     ``as_of`` is None when the newest day in the data decides.
     ``forget_missing`` lets a rebuild go on without landing files that are gone.
+    ``kept_runs`` is how many runs, and days of scores, are kept of each model.
     ``pseudonym_key`` is None when the key of the state folder is used.
     """
 
@@ -35,6 +36,7 @@ class Settings:
     lock_timeout_seconds: float = 600.0
     report_url: str = "http://localhost:3001"
     forget_missing: bool = False
+    kept_runs: int = 10
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str] = os.environ) -> "Settings":
@@ -61,6 +63,7 @@ class Settings:
             pseudonym_key=environment.get("DSEGMENT_PSEUDONYM_KEY") or None,
             forget_missing=environment.get("DSEGMENT_FORGET_MISSING", "") == "1",
             report_url=environment.get("DSEGMENT_REPORT_URL", "http://localhost:3001").rstrip("/"),
+            kept_runs=_count(environment.get("DSEGMENT_KEPT_RUNS", "10")),
             lock_timeout_seconds=_seconds(environment.get("DSEGMENT_LOCK_TIMEOUT", "600")),
         )
 
@@ -98,6 +101,11 @@ class Settings:
     def matching_dir(self) -> Path:
         """The trained parameters of probabilistic matching, frozen until trained again."""
         return self.home / "matching"
+
+    @property
+    def models_dir(self) -> Path:
+        """Fitted models, one folder a model and one file a run."""
+        return self.home / "models"
 
     @property
     def dagster_home(self) -> Path:
@@ -175,6 +183,14 @@ def _seconds(text: str) -> float:
         raise SettingsError(
             f"DSEGMENT_LOCK_TIMEOUT is {text!r}; write a number of seconds, e.g. 600."
         ) from None
+
+
+def _count(text: str) -> int:
+    if not text.isdecimal() or int(text) < 1:
+        raise SettingsError(
+            f"DSEGMENT_KEPT_RUNS is {text!r}; write how many runs of each model to keep, e.g. 10."
+        )
+    return int(text)
 
 
 def _date(text: str) -> date | None:

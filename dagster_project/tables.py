@@ -62,6 +62,17 @@ MODEL_RUNS = Table(
         Column("followed_run_id", "varchar", "The champion that it took over from."),
     ),
 )
+MODEL_REFUSALS = Table(
+    "ml",
+    "model_refusals",
+    "One row per model and as_of_date of which nothing new could be made, and why.",
+    ("model_name", "as_of_date"),
+    (
+        Column("model_name", "varchar", "The model, as in ml.model_runs."),
+        _AS_OF,
+        Column("reason", "varchar", "What was found and what is needed; the last rows stay."),
+    ),
+)
 CLUSTER_ASSIGNMENTS = Table(
     "ml",
     "cluster_assignments",
@@ -255,6 +266,7 @@ GATE_RESULTS = Table(
 PYTHON_TABLES = (
     MATCH_SCORES,
     MODEL_RUNS,
+    MODEL_REFUSALS,
     CLUSTER_ASSIGNMENTS,
     CHURN_SCORES,
     LIFETIME_VALUES,

@@ -243,6 +243,19 @@ def champion_of(runs: pl.DataFrame, model_name: str) -> str | None:
     return serving["model_run_id"][0] if serving.height else None
 
 
+def outlived(runs: pl.DataFrame, model_name: str, kept: int) -> list[str]:
+    """Return the runs of a model that nobody needs to go back to.
+
+    Needed are the champion, the one it followed, and the latest `kept` in the order of `runs`, to
+    which `recorded` adds at the end.
+    """
+    mine = runs.filter(pl.col("model_name") == model_name)
+    champion = mine.filter("is_champion")
+    needed = {*champion["model_run_id"], *champion["followed_run_id"]}
+    needed |= set(mine["model_run_id"].tail(kept))
+    return [run for run in mine["model_run_id"] if run not in needed]
+
+
 def _serving(runs: pl.DataFrame, mine: pl.Expr, this: pl.Expr, *, is_pinned: bool) -> pl.DataFrame:
     return runs.with_columns(
         is_champion=pl.when(mine).then(this).otherwise("is_champion"),

@@ -43,7 +43,7 @@ def campaigns_asset(
         try:
             model = train_responses(**_sends(warehouse), policies=policies)
         except ModelRefused as refusal:
-            return refused(context, refusal)
+            return refused(context, warehouse, CAMPAIGN_RESPONSES, refusal)
         return keep_lists(context, settings, warehouse, CAMPAIGN_RESPONSES, model, INPUTS)
 
     return score_responses

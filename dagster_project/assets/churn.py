@@ -5,17 +5,26 @@ What does not: fitting, judging and the decision between two models (``ml/``).
 """
 
 from collections.abc import Callable
+from typing import Any
 
 import dagster as dg
 import polars as pl
 
 from dagster_project.assets.champions import compete
-from dagster_project.assets.model_runs import MODEL_RUNS_KEY, model_spec, saved_run
+from dagster_project.assets.model_runs import (
+    MODEL_RUNS_KEY,
+    model_spec,
+    outcome,
+    refused,
+    saved_run,
+)
+from dagster_project.assets.retention import forget_old
 from dagster_project.feature_dictionary import feature_policies
 from dagster_project.resources import Warehouse, Write
 from dagster_project.settings import Settings
 from dagster_project.tables import CHURN_SCORES
 from ml.churn import ChurnResult, score_customers
+from ml.errors import ModelRefused
 from ml.fairness import fairness_by_group, fairness_gaps
 from ml.serving import Served
 
@@ -51,7 +60,12 @@ def churn_asset(settings: Settings, train_churn: Callable[..., ChurnResult]) -> 
         warehouse.require_gates(["marts.mart_customer_features", "marts.mart_churn_labels"])
         features = warehouse.read("marts.mart_customer_features")
         labels = warehouse.read("marts.mart_churn_labels")
-        result = train_churn(features, labels, policies=feature_policies(settings.project_dir))
+        policies = feature_policies(settings.project_dir)
+        try:
+            result = train_churn(features, labels, policies=policies)
+        except ModelRefused as refusal:
+            unjudged = [_fairness(f"No model could be judged: {refusal}.")]
+            return refused(context, warehouse, CHURN_SCORES, refusal, unjudged)
         run = saved_run(
             context, settings, CHURN_SCORES.name, result, result.model, [FEATURES, LABELS]
         )
@@ -64,12 +78,17 @@ def churn_asset(settings: Settings, train_churn: Callable[..., ChurnResult]) -> 
         rows = scores.with_columns(
             as_of_date=pl.lit(result.as_of_date), model_run_id=pl.lit(served.model_run_id)
         )
-        warehouse.write(runs, Write(CHURN_SCORES, rows, matching={"as_of_date": result.as_of_date}))
+        warehouse.write(
+            runs,
+            Write(CHURN_SCORES, rows, matching={"as_of_date": result.as_of_date}),
+            outcome(CHURN_SCORES.name, result.as_of_date),
+        )
+        forget_old(settings, warehouse, CHURN_SCORES, run.model_name)
         context.log_event(dg.AssetMaterialization(asset_key=MODEL_RUNS_KEY))
         groups = result.holdout.join(warehouse.read("core.dim_customers"), on="customer_id")
         return dg.MaterializeResult(
             metadata=_metadata(result, served, scores, importance),
-            check_results=[_fairness(groups)],
+            check_results=[_judged_fairness(groups)],
         )
 
     return score_churn
@@ -94,19 +113,30 @@ def _metadata(
     }
 
 
-def _fairness(holdout: pl.DataFrame) -> dg.AssetCheckResult:
+def _judged_fairness(holdout: pl.DataFrame) -> dg.AssetCheckResult:
     by_group = fairness_by_group(holdout, GROUPS)
     gaps = fairness_gaps(by_group)
     largest = gaps["largest_calibration_gap"].max()
+    return _fairness(
+        "No group is known."
+        if largest is None
+        else f"The mean score of a group is at most {largest:.3f} from what it did.",
+        passed=largest is None or largest <= MOST_CALIBRATION_GAP,
+        metadata={
+            "groups": _markdown(by_group),
+            "gaps": _markdown(gaps),
+        },
+    )
+
+
+def _fairness(description: str, *, passed: bool = True, **more: Any) -> dg.AssetCheckResult:
     return dg.AssetCheckResult(
         check_name="groups_are_treated_alike",
         asset_key=CHURN_SCORES_KEY,
-        passed=largest is None or largest <= MOST_CALIBRATION_GAP,
+        passed=passed,
         severity=dg.AssetCheckSeverity.WARN,
-        description="No group is known."
-        if largest is None
-        else f"The mean score of a group is at most {largest:.3f} from what it did.",
-        metadata={"groups": _markdown(by_group), "gaps": _markdown(gaps)},
+        description=description,
+        **more,
     )
 
 

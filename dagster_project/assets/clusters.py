@@ -15,8 +15,11 @@ from dagster_project.assets.model_runs import (
     MODEL_RUNS_KEY,
     in_service,
     model_spec,
+    outcome,
+    refused,
     saved_run,
 )
+from dagster_project.assets.retention import forget_old
 from dagster_project.feature_dictionary import feature_policies
 from dagster_project.resources import Warehouse, Write
 from dagster_project.settings import Settings
@@ -53,12 +56,17 @@ def clusters_asset(
         as_of, choice, read = warehouse.as_of(), ClusterSettings(), columns_read(policies)
         today = _on(warehouse, read, as_of)
         run_id, kept = last_good(warehouse, settings, as_of)
-        need = upkeep(kept, today, policies, choice, is_asked=is_refit_asked)
         before: dict[str, Any] = {"history": None}
-        if need.reason:
-            context.log.info(f"Clusters are to be fitted: {need.reason.rstrip('.')}.")
-            before = _for_a_fit(warehouse, read, as_of, fitting_customers(today, choice))
-        result = cluster(today, policies=policies, kept=kept, need=need, settings=choice, **before)
+        try:
+            need = upkeep(kept, today, policies, choice, is_asked=is_refit_asked)
+            if need.reason:
+                context.log.info(f"Clusters are to be fitted: {need.reason.rstrip('.')}.")
+                before = _for_a_fit(warehouse, read, as_of, fitting_customers(today, choice))
+            result = cluster(
+                today, policies=policies, kept=kept, need=need, settings=choice, **before
+            )
+        except ModelRefused as refusal:
+            return refused(context, warehouse, CLUSTER_ASSIGNMENTS, refusal)
         if result.refused:
             context.log.warning(f"Clusters were {result.refused}.")
         writes = []
@@ -70,8 +78,11 @@ def clusters_asset(
             as_of_date=pl.lit(result.as_of_date), model_run_id=pl.lit(run_id)
         )
         warehouse.write(
-            *writes, Write(CLUSTER_ASSIGNMENTS, rows, matching={"as_of_date": result.as_of_date})
+            *writes,
+            Write(CLUSTER_ASSIGNMENTS, rows, matching={"as_of_date": result.as_of_date}),
+            outcome(CLUSTERS_NAME, result.as_of_date),
         )
+        forget_old(settings, warehouse, CLUSTER_ASSIGNMENTS, CLUSTERS_NAME)
         if writes:
             context.log_event(dg.AssetMaterialization(asset_key=MODEL_RUNS_KEY))
         return dg.MaterializeResult(metadata=_metadata(settings, result, run_id, need.drift))
@@ -143,8 +154,17 @@ def _for_a_fit(
             """,
             {"day": as_of},
         ),
+        # Rows are kept for some days only; the runs tell of the clusters of years.
         "highest_id": warehouse.read(
-            "select coalesce(max(cluster_id), -1) as highest from ml.cluster_assignments"
+            """
+            select coalesce(max(cluster_id), -1) as highest from (
+                select cluster_id from ml.cluster_assignments
+                union all
+                select unnest((metrics ->> '$.clusters[*].cluster_id')::integer[])
+                from ml.model_runs where model_name = $name
+            )
+            """,
+            {"name": CLUSTERS_NAME},
         ).item(),
     }
 

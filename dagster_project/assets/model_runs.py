@@ -5,6 +5,7 @@ What belongs here: the parts that all models share. What does not: any one model
 
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from datetime import date
 from typing import Any, Protocol
 
 import dagster as dg
@@ -12,16 +13,18 @@ import polars as pl
 
 import ml
 from dagster_project.assets.champions import Challenge, compete, runs_of
+from dagster_project.assets.retention import forget_old
 from dagster_project.assets.specs import data_version, table_spec, version_of
 from dagster_project.resources import Warehouse, Write
 from dagster_project.settings import Settings
-from dagster_project.tables import MODEL_RUNS, Table
+from dagster_project.tables import MODEL_REFUSALS, MODEL_RUNS, Table
 from ml.artifacts import save
 from ml.champion import Decision, crown, recorded
 from ml.errors import ModelRefused
 from ml.model_runs import ModelRun
 
 MODEL_RUNS_KEY = dg.AssetKey([MODEL_RUNS.schema, MODEL_RUNS.name])
+MODEL_REFUSALS_KEY = dg.AssetKey([MODEL_REFUSALS.schema, MODEL_REFUSALS.name])
 
 
 class Fitted(Protocol):
@@ -61,10 +64,13 @@ def model_spec(table: Table, deps: Sequence[dg.AssetKey]) -> dg.AssetSpec:
     )
 
 
-def model_runs_spec(tables: Sequence[Table]) -> dg.AssetSpec:
-    """``ml.model_runs``, which every model adds to."""
+def ledger_specs(tables: Sequence[Table]) -> list[dg.AssetSpec]:
+    """``ml.model_runs`` and ``ml.model_refusals``, which every model adds to."""
     deps = [dg.AssetKey([table.schema, table.name]) for table in tables]
-    return table_spec(MODEL_RUNS, deps=deps, owner="team:data-science")
+    return [
+        table_spec(ledger, deps=deps, owner="team:data-science")
+        for ledger in (MODEL_RUNS, MODEL_REFUSALS)
+    ]
 
 
 def saved_run(
@@ -119,7 +125,12 @@ def keep_lists(
         )
         for part in result.lists(served.model)
     )
-    warehouse.write(runs, Write(table, rows, matching={"as_of_date": result.as_of_date}))
+    warehouse.write(
+        runs,
+        Write(table, rows, matching={"as_of_date": result.as_of_date}),
+        outcome(table.name, result.as_of_date),
+    )
+    forget_old(settings, warehouse, table, table.name)
     context.log_event(dg.AssetMaterialization(asset_key=MODEL_RUNS_KEY))
     context.log.info(f"{result.summary()}. The new model was {served.told()}.")
     return dg.MaterializeResult(
@@ -132,11 +143,35 @@ def keep_lists(
     )
 
 
-def refused(context: dg.AssetExecutionContext, refusal: ModelRefused) -> dg.MaterializeResult:
+def refused(
+    context: dg.AssetExecutionContext,
+    warehouse: Warehouse,
+    table: Table,
+    refusal: ModelRefused,
+    check_results: Sequence[dg.AssetCheckResult] = (),
+) -> dg.MaterializeResult:
     """Say why there is nothing new, and let the run go on."""
     # A company that sells one thing, or began last month, still gets everything else.
-    context.log.warning(f"Nothing new to offer, the last rows stay: {refusal}")
-    return dg.MaterializeResult(metadata={"dagster/row_count": 0, "refused": str(refusal)})
+    warehouse.write(outcome(table.name, warehouse.as_of(), refusal))
+    context.log_event(dg.AssetMaterialization(asset_key=MODEL_REFUSALS_KEY))
+    context.log.warning(f"Nothing new in {table.qualified}, the last rows stay: {refusal}")
+    return dg.MaterializeResult(
+        metadata={"dagster/row_count": 0, "refused": str(refusal)}, check_results=check_results
+    )
+
+
+def outcome(model_name: str, as_of: date, refusal: ModelRefused | None = None) -> Write:
+    """What ``ml.model_refusals`` says of a model today: why it was refused, or no longer anything.
+
+    The gate of its table lets nobody be scored only if it is said here.
+    """
+    rows = [] if refusal is None else [(model_name, as_of, str(refusal))]
+    schema = {"model_name": pl.String, "as_of_date": pl.Date, "reason": pl.String}
+    return Write(
+        MODEL_REFUSALS,
+        pl.DataFrame(rows, schema=schema, orient="row"),
+        matching={"model_name": model_name, "as_of_date": as_of},
+    )
 
 
 class _Counted:

@@ -7,7 +7,7 @@ import dagster as dg
 from dagster_project.assets.campaigns import campaigns_asset
 from dagster_project.assets.churn import churn_asset
 from dagster_project.assets.clusters import clusters_asset
-from dagster_project.assets.model_runs import model_runs_spec
+from dagster_project.assets.model_runs import ledger_specs
 from dagster_project.assets.recommendations import recommendation_assets
 from dagster_project.assets.values import value_asset
 from dagster_project.settings import Settings
@@ -39,14 +39,14 @@ def model_assets(
     train_departments: Callable[..., CategoryPropensity] = train_category_propensity,
     train_responses: Callable[..., CampaignResponse] = train_campaign_response,
 ) -> list[dg.AssetsDefinition | dg.AssetSpec]:
-    """Every model, and the table that records their runs."""
+    """Every model, and the tables that record their runs and refusals."""
     return [
         clusters_asset(settings, cluster, is_refit_asked=refit_clusters),
         churn_asset(settings, train_churn),
         value_asset(settings, predict_value),
         *recommendation_assets(settings, train_products, train_departments),
         campaigns_asset(settings, train_responses),
-        model_runs_spec(
+        *ledger_specs(
             [
                 MATCH_SCORES,
                 CLUSTER_ASSIGNMENTS,

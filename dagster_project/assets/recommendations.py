@@ -48,7 +48,7 @@ def recommendation_assets(
         try:
             model = train_products(**_purchases(warehouse), as_of_date=warehouse.as_of())
         except ModelRefused as refusal:
-            return refused(context, refusal)
+            return refused(context, warehouse, RECOMMENDATIONS, refusal)
         return keep_lists(context, settings, warehouse, RECOMMENDATIONS, model, PURCHASES)
 
     @dg.multi_asset(
@@ -63,7 +63,7 @@ def recommendation_assets(
         try:
             model = train_departments(**_windows(warehouse))
         except ModelRefused as refusal:
-            return refused(context, refusal)
+            return refused(context, warehouse, CATEGORY_PROPENSITY, refusal)
         return keep_lists(context, settings, warehouse, CATEGORY_PROPENSITY, model, WINDOWS)
 
     return [recommend, score_departments]

@@ -35,7 +35,7 @@ INPUTS = (
     "ml.lifetime_values",
 )
 # Rules speak of the next four weeks, as the churn score does.
-VALUE_HORIZON = 28
+VALUES_AHEAD = "(from ml.lifetime_values where horizon_days = 28)"
 TABLES = (
     DIM_SEGMENTS,
     SEGMENT_MEMBERSHIP,
@@ -73,8 +73,8 @@ def segment_assets(settings: Settings) -> dg.AssetsDefinition:
         customers = profile(
             *(_on(warehouse, table, as_of) for table in INPUTS[:2]),
             warehouse.read("core.dim_customers"),
-            *(_on(warehouse, table, as_of) for table in INPUTS[3:5]),
-            _on(warehouse, INPUTS[5], as_of).filter(pl.col("horizon_days") == VALUE_HORIZON),
+            *(_last_good(warehouse, table, as_of) for table in INPUTS[3:5]),
+            _last_good(warehouse, VALUES_AHEAD, as_of),
         )
         named = expand(load(settings.segments_file, customers.schema), customers)
         membership = evaluate(named, customers)
@@ -106,6 +106,15 @@ def restored_history(warehouse: Warehouse, settings: Settings) -> History:
         if all(path.exists() for path in saved):
             intervals, days = (pl.read_parquet(path) for path in saved)
     return History(intervals, days)
+
+
+def _last_good(warehouse: Warehouse, rows: str, day: object) -> pl.DataFrame:
+    """What a model said last, which is of today unless today's was refused by name."""
+    return warehouse.read(
+        f"with said as (from {rows} where as_of_date <= $day) "
+        "from said where as_of_date = (select max(as_of_date) from said)",
+        {"day": day},
+    )
 
 
 def _on(warehouse: Warehouse, table: str, day: object) -> pl.DataFrame:

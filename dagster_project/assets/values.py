@@ -10,7 +10,8 @@ import dagster as dg
 import polars as pl
 
 from dagster_project.assets.champions import HORIZONS, compete
-from dagster_project.assets.model_runs import MODEL_RUNS_KEY, model_spec, saved_run
+from dagster_project.assets.model_runs import MODEL_RUNS_KEY, model_spec, outcome, saved_run
+from dagster_project.assets.retention import forget_old
 from dagster_project.feature_dictionary import feature_policies
 from dagster_project.resources import Warehouse, Write
 from dagster_project.settings import Settings
@@ -49,11 +50,12 @@ def value_asset(
         context: dg.AssetExecutionContext, warehouse: Warehouse
     ) -> dg.MaterializeResult:
         warehouse.require_gates(["marts.mart_customer_features"])
-        found, outcomes, newest = {}, {}, _newest(warehouse)
+        found, outcomes, refusals, newest = {}, {}, [], _newest(warehouse)
         features, labels = _sampled(warehouse)
         for horizon, predicted in _predictions(features, labels, newest, settings, predict_value):
             if isinstance(predicted, ModelRefused):
                 outcomes[f"{horizon} days"] = str(predicted)
+                refusals.append(outcome(_name(horizon), warehouse.as_of(), predicted))
                 context.log.warning(f"Value over {horizon} days not predicted: {predicted}.")
                 continue
             found[horizon] = predicted
@@ -64,6 +66,7 @@ def value_asset(
                 f"{judged['model']['total_ratio']:.2f}; BG/NBD {judged['floor']['spearman']:.3f}, "
                 f"{judged['floor']['total_ratio']:.2f}."
             )
+        warehouse.write(*refusals)
         kept = _keep(context, warehouse, settings, newest, found)
         outcomes |= {f"{horizon} days": served.told() for horizon, (_, served) in kept.items()}
         return dg.MaterializeResult(
@@ -78,6 +81,10 @@ def value_asset(
         )
 
     return value_customers
+
+
+def _name(horizon: int) -> str:
+    return f"lifetime_value_{horizon}d"
 
 
 def _predictions(
@@ -128,8 +135,8 @@ def _keep(
     """Write model files, records and rows of all horizons, the tables in one transaction."""
     kept, writes = {}, []
     for horizon, result in found.items():
-        name = f"lifetime_value_{horizon}d"
-        run = saved_run(context, settings, name, result, result.model, [FEATURES_KEY, LABELS_KEY])
+        inputs = [FEATURES_KEY, LABELS_KEY]
+        run = saved_run(context, settings, _name(horizon), result, result.model, inputs)
         served, runs = compete(settings, warehouse, run, result)
         is_new = served.model is result.model
         scores = result.scores if is_new else served.model.score(newest)
@@ -137,9 +144,16 @@ def _keep(
             as_of_date=pl.lit(result.as_of_date), model_run_id=pl.lit(served.model_run_id)
         )
         same_rows = {"as_of_date": result.as_of_date, "horizon_days": horizon}
-        writes += [runs, Write(LIFETIME_VALUES, rows, matching=same_rows)]
+        writes += [
+            runs,
+            Write(LIFETIME_VALUES, rows, matching=same_rows),
+            outcome(run.model_name, result.as_of_date),
+        ]
         kept[horizon] = run, served
     warehouse.write(*writes)
+    for horizon, (run, _) in kept.items():
+        only = {"horizon_days": horizon}
+        forget_old(settings, warehouse, LIFETIME_VALUES, run.model_name, only)
     if kept:
         context.log_event(dg.AssetMaterialization(asset_key=MODEL_RUNS_KEY))
     return kept

@@ -139,6 +139,7 @@ create table marts.mart_churn_labels as
 create table ml.model_runs as
     select * from (values ('run-kmeans', 'kmeans'), ('run-churn', 'churn'), ('run-next', 'next'),
         ('run-value', 'value')) as t(model_run_id, model_name);
+create table ml.model_refusals (model_name varchar, as_of_date date, reason varchar);
 create table ml.cluster_assignments as
     select customer_id, as_of_date, 'run-kmeans' as model_run_id,
         (recency_score % 3)::integer as cluster_id, 'cluster ' || recency_score % 3 as cluster_name,
@@ -382,9 +383,9 @@ FAULTS = [
     (
         RFM,
         "update {t} set rfm_segment = 'everybody'",
-        "expect_column_unique_value_count_to_be_between",
-        "rfm_segment",
+        "scores_make_several_segments",
         None,
+        1,
     ),
     # features
     (FEATURES, "insert into {t} from {t} limit 3", "key_is_unique", None, 3),
@@ -466,6 +467,7 @@ FAULTS = [
         None,
         5,
     ),
+    (CLUSTERS, "delete from {t}", "every_customer_of_the_mart_is_assigned_today", None, 250),
     (
         CLUSTERS,
         "update {t} set model_run_id = 'run-churn' where map_x < 10",
@@ -518,6 +520,7 @@ FAULTS = [
         None,
         2,
     ),
+    (SCORES, "delete from {t}", "every_scored_customer_has_features_that_day", None, 250),
     (SCORES, "update {t} set churn_score = 0.4", "scores_tell_customers_apart", None, 1),
     (
         SCORES,
@@ -634,14 +637,30 @@ def test_a_planted_fault_is_named_with_its_column_and_count(
 
 
 def test_an_empty_table_fails_on_its_size_and_breaks_nothing(warehouse: Path) -> None:
-    change(warehouse, "delete from ml.churn_scores", "delete from raw.shop__lines")
-    failed = failures(warehouse, suites_of("churn_scores"))
-    size = failed["churn_scores", "expect_table_row_count_to_be_between", None]
+    change(warehouse, "delete from marts.mart_customer_rfm", "delete from raw.shop__lines")
+    failed = failures(warehouse, suites_of("mart_customer_rfm"))
+    size = failed["mart_customer_rfm", "expect_table_row_count_to_be_between", None]
     assert size.observed_value == "0"
-    assert ("churn_scores", "every_scored_customer_has_features_that_day", None) in failed
+    assert ("mart_customer_rfm", "nearly_every_customer_is_scored_today", None) in failed
     assert not any("could not be checked" in r.details for r in failed.values())
     optional = landing_suite("raw", "shop__lines", key_columns=["order_id", "line_number"])
     assert failures(warehouse, [optional]) == {}
+
+
+@pytest.mark.parametrize("table", ["churn_scores", "cluster_assignments"])
+def test_nobody_is_scored_only_where_the_model_was_refused_by_name(
+    warehouse: Path, table: str
+) -> None:
+    refusal = "insert into ml.model_refusals values ('{}', date '{}', 'not enough history')"
+    change(
+        warehouse,
+        f"delete from ml.{table}",
+        refusal.format("another_model", "2024-12-31"),
+        refusal.format(table, "2024-12-30"),
+    )
+    assert len(failures(warehouse, suites_of(table))) == 1
+    change(warehouse, refusal.format(table, "2024-12-31"))
+    assert failures(warehouse, suites_of(table)) == {}
 
 
 def test_a_missing_table_or_column_fails_its_rules_and_only_these(warehouse: Path) -> None:
