@@ -154,6 +154,7 @@ class Bare:
                     customer_rfm=_on(connection, "marts.mart_customer_rfm", as_of),
                     cohort_retention=connection.sql("from marts.mart_cohort_retention").pl(),
                     cluster_assignments=_on(connection, "ml.cluster_assignments", as_of),
+                    churn_scores=_on(connection, "ml.churn_scores", as_of),
                     lifetime_values=_on(connection, "ml.lifetime_values", as_of),
                     model_runs=connection.sql("from ml.model_runs").pl(),
                     dim_segments=connection.sql("from segments.dim_segments").pl(),

@@ -19,7 +19,7 @@ ACCENT, CONTRAST, SURFACE = "var(--accent)", "var(--contrast)", "var(--surface)"
 # read on each. The number says the same as the colour, so that colour alone never has to.
 CLUSTER_COLOURS = ("#0072B2", "#C75300", "#00805E", "#A8488F", "#7A6A00", "#3F7F93", "#6B6B6B")
 # Named, not inherited: Vega measures labels with it to make room for them.
-_FONT = 'system-ui, -apple-system, "Segoe UI", Roboto, "Noto Sans", "Noto Sans KR", sans-serif'
+FONT = 'system-ui, -apple-system, "Segoe UI", Roboto, "Noto Sans", "Noto Sans KR", sans-serif'
 _WIDE = "width > 460"
 _ROW = 44
 
@@ -116,22 +116,26 @@ def cohort_heat_map(cohorts: pl.DataFrame) -> dict[str, Any]:
     return _spec(alt.layer(cells, figures), height=max(26 * len(order), 90))
 
 
-def cluster_map(points: pl.DataFrame, centres: pl.DataFrame) -> dict[str, Any]:
-    """Draw customers on the plane of the model, and each cluster's number in its middle.
+def cluster_map(
+    points: pl.DataFrame, centres: pl.DataFrame, *, up: str = "map_y", height: int = 400
+) -> dict[str, Any]:
+    """Draw customers in the space of the model, and each cluster's number in its middle.
 
-    points: one row per customer shown: map_x, map_y, position. centres: one row per cluster:
-    map_x, map_y, position (0-based), cluster_name.
+    The space is seen along one of its axes: `up` is the other one beside map_x, map_y or map_z.
+    points: one row per customer shown: map_x, `up`, position. centres: one row per cluster:
+    map_x, `up`, position (0-based), cluster_name.
     """
     count = centres.height
+    centres = centres.select(pl.col("map_x", up).round(3), "position", "cluster_name")
     colour = alt.Color(
         "position:O",
         scale=alt.Scale(domain=list(range(count)), range=[cluster_colour(n) for n in range(count)]),
         legend=None,
     )
     x = alt.X("map_x:Q", axis=None, scale=alt.Scale(zero=False, nice=False, padding=10))
-    y = alt.Y("map_y:Q", axis=None, scale=alt.Scale(zero=False, nice=False, padding=10))
+    y = alt.Y(f"{up}:Q", axis=None, scale=alt.Scale(zero=False, nice=False, padding=10))
     dots = (
-        alt.Chart(points)
+        alt.Chart(points.select("map_x", up, "position"))
         # Three thousand labels would be read out one by one by a screen reader.
         .mark_circle(size=16, opacity=0.65, aria=False)
         .encode(x=x, y=y, color=colour)
@@ -143,7 +147,7 @@ def cluster_map(points: pl.DataFrame, centres: pl.DataFrame) -> dict[str, Any]:
     number = middle.mark_text(fontSize=14, fontWeight=700, fill="#fff", dy=0.5).encode(
         x=x, y=y, text="number:Q", tooltip=alt.Tooltip("cluster_name:N", title="Cluster")
     )
-    return _spec(alt.layer(dots, badge, number), height=400)
+    return _spec(alt.layer(dots, badge, number), height=height)
 
 
 def churn_lift(deciles: pl.DataFrame, base_rate: float) -> dict[str, Any]:
@@ -189,6 +193,41 @@ def churn_lift(deciles: pl.DataFrame, base_rate: float) -> dict[str, Any]:
     label = average.mark_text(align="right", dy=-9, fontSize=12, fontWeight=600, fill=CONTRAST)
     label = label.encode(x=alt.value("width"), y="share:Q", text="label:N")
     return _spec(alt.layer(bars, line, rim, figures, label), height=290)
+
+
+def score_bands(scores: pl.Series, bands: int = 20) -> pl.DataFrame:
+    """Count the scores in each band: score_from, score_to, customer_count, an empty band too."""
+    band = (scores * bands).floor().clip(0, bands - 1).cast(pl.Int64)
+    counts = pl.DataFrame({"band": band}).group_by("band").agg(customer_count=pl.len())
+    return (
+        pl.DataFrame({"band": range(bands)})
+        .join(counts, on="band", how="left", maintain_order="left")
+        .select(
+            score_from=(pl.col("band") / bands).round(6),
+            score_to=((pl.col("band") + 1) / bands).round(6),
+            customer_count=pl.col("customer_count").fill_null(0).cast(pl.Int64),
+        )
+    )
+
+
+def score_distribution(bands: pl.DataFrame) -> dict[str, Any]:
+    """Draw how many customers have which score; one row per band as `score_bands` gives."""
+    percent = alt.Axis(format="%", tickCount=5, title="Chance of no purchase", grid=False)
+    bars = (
+        alt.Chart(bands)
+        .mark_bar(fill=ACCENT, opacity=0.55, binSpacing=1)
+        .encode(
+            x=alt.X("score_from:Q", bin="binned", scale=alt.Scale(domain=[0, 1]), axis=percent),
+            x2="score_to:Q",
+            y=alt.Y("customer_count:Q", axis=alt.Axis(tickCount=4, title="Customers")),
+            tooltip=[
+                alt.Tooltip("score_from:Q", title="From", format=".0%"),
+                alt.Tooltip("score_to:Q", title="to", format=".0%"),
+                alt.Tooltip("customer_count:Q", title="Customers", format=","),
+            ],
+        )
+    )
+    return _spec(alt.layer(bars), height=220)
 
 
 def reliability(bands: pl.DataFrame) -> dict[str, Any]:
@@ -258,7 +297,7 @@ def _spec(chart: alt.LayerChart, height: int) -> dict[str, Any]:
             background="transparent",
             autosize=alt.AutoSizeParams(type="fit-x", contains="padding"),
         )
-        .configure(font=_FONT)
+        .configure(font=FONT)
         .configure_view(stroke=None)
         .configure_axis(
             labelColor=MUTED,

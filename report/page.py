@@ -19,12 +19,13 @@ import vl_convert
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from report import charts
+from report.cluster_map import middles, shown
 from report.offers import offers
 
 MAP_POINTS = 3_000
 COHORTS_SHOWN = 18
-_SEED = 20
 _WORTH_A_SENTENCE = 0.005  # of the customers
+_LIKELY = 0.5  # more likely to stay away than not
 _HIGH_RISK = 2.0  # times the average customer's chance
 _SUBJECTS_SHOWN = 6
 _SUBJECTS = {
@@ -63,6 +64,7 @@ class ReportData:
     - customer_rfm (marts.mart_customer_rfm): one row per customer, of as_of_date.
     - cohort_retention (marts.mart_cohort_retention): one row per cohort_month and months_since.
     - cluster_assignments (ml.cluster_assignments): one row per customer, of as_of_date.
+    - churn_scores (ml.churn_scores): one row per customer, of as_of_date.
     - lifetime_values (ml.lifetime_values): one row per customer and horizon, of as_of_date.
     - model_runs (ml.model_runs): one row per trained model; `metrics` as JSON text.
     - dim_segments, segment_scorecard (segments.*): one row per segment.
@@ -79,6 +81,7 @@ class ReportData:
     customer_rfm: pl.DataFrame
     cohort_retention: pl.DataFrame
     cluster_assignments: pl.DataFrame
+    churn_scores: pl.DataFrame
     lifetime_values: pl.DataFrame
     model_runs: pl.DataFrame
     dim_segments: pl.DataFrame
@@ -136,6 +139,7 @@ def render(data: ReportData) -> str:
         clusters=_clusters(data, specs),
         choice=_cluster_choice(data.model_runs),
         churn=_churn(churn, specs),
+        spread=_score_spread(data.churn_scores["churn_score"], specs) if churn else None,
         value=_value(data, specs),
         offers=offers(data.model_runs),
         quality=_quality(data),
@@ -405,38 +409,23 @@ def _clusters(data: ReportData, specs: dict[str, dict[str, Any]]) -> dict[str, A
     assigned = data.cluster_assignments
     if assigned.is_empty():
         return None
+    centres = middles(assigned)
+    points = shown(assigned, centres, MAP_POINTS)
+    specs["clusters"] = charts.cluster_map(points, centres)
+    specs["clusters-depth"] = charts.cluster_map(points, centres, up="map_z", height=260)
     bought = data.customer_rfm.select("customer_id", "recency_days", "frequency", "monetary_amount")
-    figures = (
+    figures = centres.join(
         assigned.join(bought, on="customer_id", how="left")
         .group_by("cluster_name")
         .agg(
-            pl.len().alias("customers"),
-            pl.col("map_x", "map_y").median(),
             pl.col("recency_days", "frequency").median(),
             pl.col("monetary_amount").cast(pl.Float64).median(),
-        )
-        .sort("customers", "cluster_name", descending=[True, False])
-        .with_row_index("position")
-        .with_columns(pl.col("position").cast(pl.Int64))
-    )
-    chosen = (
-        assigned.join(figures.select("cluster_name", "position"), on="cluster_name")
-        .sort("customer_id")
-        .sample(min(MAP_POINTS, assigned.height), seed=_SEED)
-        # Stray points would press all others into a corner.
-        .filter(
-            pl.all_horizontal(
-                pl.col(axis).is_between(pl.col(axis).quantile(0.002), pl.col(axis).quantile(0.998))
-                for axis in ("map_x", "map_y")
-            )
-        )
-    )
-    specs["clusters"] = charts.cluster_map(
-        chosen.select(pl.col("map_x", "map_y").round(3), "position"),
-        figures.select(pl.col("map_x", "map_y").round(3), "position", "cluster_name"),
+        ),
+        on="cluster_name",
+        maintain_order="left",
     )
     return {
-        "shown": chosen.height,
+        "shown": points.height,
         "total": assigned.height,
         "rows": [
             {
@@ -531,6 +520,18 @@ def _churn(churn: ChurnQuality | None, specs: dict[str, dict[str, Any]]) -> dict
             {"name": _SUBJECTS.get(row["subject"], row["subject"]), "share": row["share"]}
             for row in churn.subjects.head(_SUBJECTS_SHOWN).iter_rows(named=True)
         ],
+    }
+
+
+def _score_spread(scores: pl.Series, specs: dict[str, dict[str, Any]]) -> dict[str, str] | None:
+    """Draw how the scores of today are spread, and say it in a sentence."""
+    if scores.is_empty():
+        return None
+    specs["score-spread"] = charts.score_distribution(charts.score_bands(scores))
+    return {
+        "half": share(scores.median()),
+        "high": share((scores >= _LIKELY).mean()),
+        "likely": share(_LIKELY),
     }
 
 

@@ -18,6 +18,7 @@ from dagster_project.assets.model_runs import (
     refused,
     saved_run,
 )
+from dagster_project.assets.pictures import churn_pictures, table
 from dagster_project.assets.retention import forget_old
 from dagster_project.feature_dictionary import feature_policies
 from dagster_project.resources import Warehouse, Write
@@ -104,9 +105,8 @@ def _metadata(
         "decision": served.told(),
         **by_measure,
         "holdout": dg.MetadataValue.json(result.metrics["intervals"]),
-        "reliability": _markdown(result.calibration),
-        "lift": _markdown(result.lift),
-        "importance": _markdown(importance),
+        **churn_pictures(result, scores),
+        "importance": dg.MetadataValue.md(table(importance)),
         "score_quantiles": dg.MetadataValue.json(
             {f"{q:.0%}": scores["churn_score"].quantile(q) for q in (0.05, 0.25, 0.5, 0.75, 0.95)}
         ),
@@ -123,8 +123,8 @@ def _judged_fairness(holdout: pl.DataFrame) -> dg.AssetCheckResult:
         else f"The mean score of a group is at most {largest:.3f} from what it did.",
         passed=largest is None or largest <= MOST_CALIBRATION_GAP,
         metadata={
-            "groups": _markdown(by_group),
-            "gaps": _markdown(gaps),
+            "groups": dg.MetadataValue.md(table(by_group)),
+            "gaps": dg.MetadataValue.md(table(gaps)),
         },
     )
 
@@ -138,16 +138,3 @@ def _fairness(description: str, *, passed: bool = True, **more: Any) -> dg.Asset
         description=description,
         **more,
     )
-
-
-def _markdown(frame: pl.DataFrame) -> dg.MarkdownMetadataValue:
-    rows = [
-        "| "
-        + " | ".join(
-            "" if v is None else f"{v:.4g}" if isinstance(v, float) else str(v) for v in row
-        )
-        + " |"
-        for row in frame.iter_rows()
-    ]
-    head = ["| " + " | ".join(frame.columns) + " |", "|" + "---|" * frame.width]
-    return dg.MetadataValue.md("\n".join([*head, *rows]))

@@ -19,6 +19,7 @@ from dagster_project.assets.model_runs import (
     refused,
     saved_run,
 )
+from dagster_project.assets.pictures import cluster_pictures
 from dagster_project.assets.retention import forget_old
 from dagster_project.feature_dictionary import feature_policies
 from dagster_project.resources import Warehouse, Write
@@ -188,5 +189,6 @@ def _metadata(
         ),
         "drift": dg.MetadataValue.json(drift),
         "metrics": dg.MetadataValue.json(result.metrics),
-        "map": dg.MetadataValue.url(f"{settings.report_url}/segment_report.html#alike"),
+        "map": cluster_pictures(result.assignments),
+        "report": dg.MetadataValue.url(f"{settings.report_url}/segment_report.html#alike"),
     }

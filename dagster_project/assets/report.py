@@ -12,7 +12,12 @@ from dagster_project.resources import Warehouse, write_text
 from dagster_project.settings import Settings
 from landing.declarations import Declarations
 
-TODAY = ("marts.mart_customer_rfm", "ml.cluster_assignments", "ml.lifetime_values")
+TODAY = (
+    "marts.mart_customer_rfm",
+    "ml.cluster_assignments",
+    "ml.churn_scores",
+    "ml.lifetime_values",
+)
 WHOLE = (
     "ml.model_runs",
     "marts.mart_cohort_retention",

@@ -11,6 +11,7 @@ import polars as pl
 
 from dagster_project.assets.champions import HORIZONS, compete
 from dagster_project.assets.model_runs import MODEL_RUNS_KEY, model_spec, outcome, saved_run
+from dagster_project.assets.pictures import value_picture
 from dagster_project.assets.retention import forget_old
 from dagster_project.feature_dictionary import feature_policies
 from dagster_project.resources import Warehouse, Write
@@ -77,6 +78,7 @@ def value_asset(
                     f"metrics_{horizon}d": dg.MetadataValue.json(run.metrics)
                     for horizon, (run, _) in kept.items()
                 },
+                **{f"tenths_{horizon}d": value_picture(one) for horizon, one in found.items()},
             }
         )
 

@@ -1,5 +1,6 @@
 """The report is one page that loads nothing, tells no id, and is the same for the same data."""
 
+import base64
 import json
 import re
 from datetime import date, datetime, timedelta
@@ -9,6 +10,7 @@ from html.parser import HTMLParser
 import polars as pl
 import pytest
 
+from report import charts, pictures
 from report.page import ReportData, churn_quality, count, money, render, share
 
 TODAY = date(2017, 12, 31)
@@ -36,7 +38,9 @@ SCHEMAS = {
         "cluster_name": pl.String,
         "map_x": pl.Float64,
         "map_y": pl.Float64,
+        "map_z": pl.Float64,
     },
+    "churn_scores": {"churn_score": pl.Float64},
     "lifetime_values": {
         "customer_id": pl.String,
         "horizon_days": pl.Int32,
@@ -173,7 +177,10 @@ ROWS = {
         (date(2017, 11, 1), 0, 20, 20, 1.0),
         (date(2017, 11, 1), 1, 20, 10, 0.5),
     ],
-    "cluster_assignments": [(f"secret-{n}", HOSTILE, n * 0.5, n * -0.25) for n in range(20)],
+    "cluster_assignments": [
+        (f"secret-{n}", HOSTILE, n * 0.5, n * -0.25, n * 0.1) for n in range(20)
+    ],
+    "churn_scores": [(n / 20,) for n in range(20)],
     "lifetime_values": [
         (f"secret-{n}", 28, 1.5, 100.0 if n < 2 else 25.0, n // 2 + 1) for n in range(20)
     ],
@@ -284,8 +291,8 @@ def test_no_customer_is_named(html):
 def test_every_chart_has_its_place_and_a_name_stays_data(html):
     page = Page(html)
     drawn = {
-        *("sizes-rule", "sizes-rfm", "sizes-model", "cohorts", "clusters"),
-        *("lift", "reliability", "value"),
+        *("sizes-rule", "sizes-rfm", "sizes-model", "cohorts", "clusters", "clusters-depth"),
+        *("lift", "reliability", "score-spread", "value"),
     }
     assert set(page.specs) == drawn
     assert {f"chart-{name}" for name in drawn} <= set(page.ids)
@@ -293,8 +300,34 @@ def test_every_chart_has_its_place_and_a_name_stays_data(html):
     assert HOSTILE in json.dumps(page.specs["clusters"], ensure_ascii=False).replace('\\"', '"')
 
 
+def test_a_spread_holds_every_score_once():
+    scores = pl.Series([0.0, 0.04, 0.05, 0.999, 1.0])
+    bands = charts.score_bands(scores)
+    assert bands.height == 20
+    assert bands.filter(pl.col("customer_count") > 0).rows() == [
+        (0.0, 0.05, 2),
+        (0.05, 0.1, 1),
+        (0.95, 1.0, 2),
+    ]
+
+
+def test_a_picture_stands_alone_and_is_small():
+    bands = charts.score_bands(pl.Series([n / 500 for n in range(500)]))
+    points = pl.DataFrame({"map_x": range(300), "map_y": range(300), "position": 0})
+    centres = pl.DataFrame({"map_x": 1.0, "map_y": 2.0, "position": 0, "cluster_name": "one"})
+    drawn = pictures.picture(charts.score_distribution(bands), "Scores")
+    dotted = pictures.dotted_picture(charts.cluster_map(points, centres), "Map")
+    assert drawn.startswith("![Scores](data:image/svg+xml;base64,")
+    assert dotted.startswith("![Map](data:image/png;base64,")
+    assert max(len(drawn), len(dotted)) < 32_000  # an event keeps it for ever
+    svg = base64.b64decode(drawn.rsplit(",", 1)[1].rstrip(")")).decode()
+    assert "#1c5d99" in svg  # the page's accent
+    assert "var(" not in svg
+
+
 def test_words_and_figures(html):
     text = Page(html).text
+    assert "Half of the customers have a score of 48% or less; 50% have one of 50% or more." in text
     for said in (
         "“At risk!” is 90% of your customers and brings 100% of revenue.",
         "Act first on “Leaving”: 4 customers who spent $2,000,000 in the last 365 days",
