@@ -73,8 +73,8 @@ def segment_assets(settings: Settings) -> dg.AssetsDefinition:
         customers = profile(
             *(_on(warehouse, table, as_of) for table in INPUTS[:2]),
             warehouse.read("core.dim_customers"),
-            *(_last_good(warehouse, table, as_of) for table in INPUTS[3:5]),
-            _last_good(warehouse, VALUES_AHEAD, as_of),
+            *(last_said(warehouse, table, as_of) for table in INPUTS[3:5]),
+            last_said(warehouse, VALUES_AHEAD, as_of),
         )
         named = expand(load(settings.segments_file, customers.schema), customers)
         membership = evaluate(named, customers)
@@ -108,7 +108,7 @@ def restored_history(warehouse: Warehouse, settings: Settings) -> History:
     return History(intervals, days)
 
 
-def _last_good(warehouse: Warehouse, rows: str, day: object) -> pl.DataFrame:
+def last_said(warehouse: Warehouse, rows: str, day: object) -> pl.DataFrame:
     """What a model said last, which is of today unless today's was refused by name."""
     return warehouse.read(
         f"with said as (from {rows} where as_of_date <= $day) "

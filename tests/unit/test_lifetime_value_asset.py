@@ -48,3 +48,6 @@ def test_too_few_customers_are_a_named_outcome_and_the_last_good_rows_stay(tmp_p
     message = "not enough history: 12 customers, 50 needed to train a model of value"
     assert event.metadata["outcomes"].value == {f"{days} days": message for days in HORIZONS}
     assert warehouse.read("ml.lifetime_values").rows() == old.rows()
+    assert warehouse.read("from ml.model_refusals order by all").rows() == sorted(
+        (f"lifetime_value_{days}d", TODAY, message) for days in HORIZONS
+    )
