@@ -156,7 +156,9 @@ def _weighed(gains: dict[str, Figure], measures: Any) -> Decision:
 
 
 def _words(figure: Figure) -> str:
-    return f"{figure.value:+.5f} ({figure.low:+.5f} to {figure.high:+.5f})"
+    # Adding nothing makes a zero of a negative one.
+    value, low, high = (f"{one + 0.0:+.5f}" for one in (figure.value, figure.low, figure.high))
+    return f"{value} ({low} to {high})"
 
 
 # What a list of runs needs beside its other columns. Exactly one run of a model is champion; each

@@ -66,6 +66,7 @@ def test_only_what_is_better_beyond_noise_takes_over():
     assert decided(Oracle(0.1), Oracle(1.0)).outcome == "kept"
     alike = decided(Oracle(0.3), Oracle(0.3))
     assert (alike.outcome, alike.gains["brier"]) == ("kept", (0, 0, 0))
+    assert alike.reason.endswith("gain in brier +0.00000 (+0.00000 to +0.00000)")
     few = decided(Oracle(0.5), Oracle(0.35), holdout(60))
     assert few.outcome == "kept"
     assert "not better beyond noise" in few.reason
