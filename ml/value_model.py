@@ -58,6 +58,12 @@ class Method:
         own = np.sign(own) * np.log1p(np.abs(own))
         return np.hstack([feature_matrix(rows, self.features, self.policies), own])
 
+    def amounts(self, rows: pl.DataFrame) -> np.ndarray:
+        """Return what was spent in each window, and last what the floor expects; none below 0."""
+        spent = dict.fromkeys(n for n in (*READ, *self.features) if n.startswith("spend_amount_"))
+        wanted = (*spent, "floor_value_amount")
+        return rows.select(pl.col(n).cast(pl.Float64).clip(0) for n in wanted).to_numpy()
+
 
 @dataclass(frozen=True)
 class ValueModel:
@@ -94,7 +100,9 @@ class ValueModel:
         return cls(
             method=method,
             floor=floor,
-            learners=Learners.fit(matrix, value * usual, settings, method.settings.seed),
+            learners=Learners.fit(
+                matrix, method.amounts(train), value * usual, settings, method.settings.seed
+            ),
             orders=Line.of_counts(matrix, orders * usual, settings.line_penalty),
             season=season,
             trained_until=str(train["label_until_date"].max()),
@@ -105,7 +113,7 @@ class ValueModel:
         """Return orders, value, and value by learner, of rows of one day with own features."""
         matrix = self.method.matrix(rows)
         season = self.season.factor(rows["as_of_date"][0])
-        learned = self.learners.predict(matrix) * season
+        learned = self.learners.predict(matrix, self.method.amounts(rows)) * season
         return {
             "orders": np.exp(self.orders.of(matrix)) * season,
             "value": learned.mean(axis=1),
