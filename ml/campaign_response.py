@@ -56,8 +56,13 @@ class ResponseSettings:
     """What may be tuned; recorded as the parameters of the run."""
 
     seed: int = 20170101
-    # Campaigns are few: leaves of 100 rows, as for churn, would hardly split them.
-    pair: PairSettings = field(default_factory=lambda: PairSettings(boosting_leaf_rows=30))
+    # Campaigns are few: leaves of 100 rows, as for churn, would hardly split them, and trees of
+    # many leaves would learn single campaigns by heart.
+    pair: PairSettings = field(
+        default_factory=lambda: PairSettings(
+            inverse_penalty=0.03, boosting_leaf_rows=30, boosting_leaves=4
+        )
+    )
     holdout_share: float = 0.25
     calibration_folds: int = 3
     least_customers: int = 50

@@ -51,10 +51,13 @@ CUSTOMER_FACTS = (
 CAMPAIGN_FACTS = (
     "length_days",
     "coupon_count",
+    "covered_spend_amount_28d",
+    "covered_spend_amount_90d",
     "covered_spend_amount_365d",
     "covered_spend_share_365d",
     "covered_product_count_365d",
     "covered_day_count_365d",
+    "redeemed_category_count_365d",
     "till_coupon_order_count_365d",
     "till_coupon_amount_365d",
 )

@@ -53,6 +53,16 @@ select
     cast(
         coalesce(sum(bought.net_amount) filter (covered.product_id is not null), 0) as double
     ) as covered_spend_amount,
+    {%- for days in [28, 90] %}
+        cast(
+            coalesce(
+                sum(bought.net_amount) filter (
+                    covered.product_id is not null
+                    and {{ is_within_days('bought.order_date', days, 'sends.started_date - 1') }}
+                ), 0
+            ) as double
+        ) as covered_spend_amount_{{ days }}d,
+    {%- endfor %}
     count(distinct bought.product_id) filter (covered.product_id is not null)
         as covered_product_count,
     count(distinct bought.order_date) filter (covered.product_id is not null)

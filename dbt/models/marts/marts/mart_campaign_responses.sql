@@ -14,6 +14,10 @@ covered as (
     select * from {{ ref('int_campaigns__covered_spend_measured') }}
 ),
 
+redeemed_categories as (
+    select * from {{ ref('int_campaigns__redeemed_categories_counted') }}
+),
+
 till_coupons as (
     select * from {{ ref('int_campaigns__till_coupons_counted') }}
 ),
@@ -46,10 +50,13 @@ select
     sends.campaign_type,
     sends.ended_date - sends.started_date + 1 as length_days,
     coupons.coupon_count,
+    covered.covered_spend_amount_28d,
+    covered.covered_spend_amount_90d,
     covered.covered_spend_amount as covered_spend_amount_365d,
     covered.covered_spend_amount / covered.spend_amount as covered_spend_share_365d,
     covered.covered_product_count as covered_product_count_365d,
     covered.covered_day_count as covered_day_count_365d,
+    coalesce(redeemed_categories.category_count, 0) as redeemed_category_count_365d,
     coalesce(earlier.campaign_contact_count_365d, 0) as campaign_contact_count_365d,
     coalesce(earlier.coupon_redemption_count_365d, 0) as coupon_redemption_count_365d,
     earlier.campaign_response_share_365d,
@@ -61,6 +68,7 @@ from sends
 cross join as_of
 left join coupons using (source, source_campaign_id)
 left join covered using (source, source_campaign_id, customer_number)
+left join redeemed_categories using (source, source_campaign_id, customer_number)
 left join earlier using (source, source_campaign_id, customer_number)
 left join till_coupons using (source, source_campaign_id, customer_number)
 left join responded using (source, source_campaign_id, later_customer_id)
