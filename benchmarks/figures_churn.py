@@ -43,7 +43,10 @@ CDNOW_CUT_OFF, CDNOW_END, CDNOW_HORIZON = dt.date(1998, 4, 1), dt.date(1998, 6, 
 
 @dataclass(frozen=True)
 class Figure:
-    """One measure of one predictor at one cut-off; `gains` are those of the model over each."""
+    """One measure of one predictor at one cut-off; `gains` are those of the model over each.
+
+    `mean_gains` are those of the mean of the cut-offs: what a bar asks for besides.
+    """
 
     data: str
     cut_off: str
@@ -54,15 +57,16 @@ class Figure:
     high: float
     bar: float | None
     gains: dict[str, tuple[float, float, float]]
+    mean_gains: dict[str, tuple[float, float, float]]
 
     @property
     def passes(self) -> bool | None:
-        """Whether the interval reaches the bar and the gain over recency alone is above zero."""
+        """Whether the interval reaches the bar and every gain is above zero over all cut-offs."""
         if self.bar is None:
             return None
         lower = self.measure in BETTER_IF_LOWER
         reaches = self.low <= self.bar if lower else self.high >= self.bar
-        return reaches and self.gains["recency_only"][1] > 0
+        return reaches and all(low > 0 for _, low, _ in self.mean_gains.values())
 
 
 def figures(home: Path | None) -> list[Figure]:
@@ -123,16 +127,27 @@ def _judged(
 
     policies = read_policies(yaml.safe_load(FEATURE_POLICY.read_text(encoding="utf-8")))
     metrics = train_and_score(features, labels, policies=policies, **options).metrics
+    mean = metrics["mean_of_cut_offs"]
     for number, cut_off in enumerate(metrics["cut_offs"]):
-        yield from _of(data, cut_off["as_of_date"], cut_off, BARS[data] if number == 0 else {})
-    yield from _of(data, "mean", metrics["mean_of_cut_offs"], {})
+        bars = BARS[data] if number == 0 else {}
+        yield from _of(data, cut_off["as_of_date"], cut_off, mean, bars)
+    yield from _of(data, "mean", mean, mean, {})
 
 
-def _of(data: str, day: str, judged: dict[str, Any], bars: dict[str, float]) -> Iterator[Figure]:
+def _of(
+    data: str,
+    day: str,
+    judged: dict[str, Any],
+    mean: dict[str, Any],
+    bars: dict[str, float],
+) -> Iterator[Figure]:
     for predictor, measures in judged["intervals"].items():
         is_model = predictor == "model"
         for measure, (value, low, high) in measures.items():
-            gains = {name: tuple(gain[measure]) for name, gain in judged["gain_over"].items()}
+            gains, mean_gains = (
+                {name: tuple(gain[measure]) for name, gain in one["gain_over"].items()}
+                for one in (judged, mean)
+            )
             yield Figure(
                 data,
                 day,
@@ -143,6 +158,7 @@ def _of(data: str, day: str, judged: dict[str, Any], bars: dict[str, float]) -> 
                 high,
                 bars.get(measure) if is_model else None,
                 gains if is_model else {},
+                mean_gains,
             )
 
 

@@ -32,7 +32,8 @@ PARTS: dict[str, Callable[[Sequence[str]], object]] = {
 HEAD = """# Figures of the models
 
 Written by `python -m benchmarks.model_figures --home FOLDER`; edited by nobody. A bar passes when
-the interval of 95 % reaches it and the paired gain over the baseline is above zero. How blind each
+the interval of 95 % reaches it and the paired gain over the baseline is above zero: of churn and
+value over the mean of the cut-offs, as one cut-off can turn on a few heavy buyers. How blind each
 figure is stands in the docstring of its module.
 """
 
