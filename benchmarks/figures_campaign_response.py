@@ -4,8 +4,9 @@ What belongs here: the data set, the cut-offs, and which figure stands against w
 not: the method (`ml.campaign_response`).
 
 `python -m benchmarks.figures_campaign_response --home FOLDER` wants a finished state folder of the
-Complete Journey. Features and the size of leaves were chosen on campaigns that began before August
-2017, those of the last two cut-offs. The figures from September on are not quite blind: that
+Complete Journey. Features, penalty and the size of trees were chosen on campaigns that began before
+September 2017: those of the last two cut-offs, and that of 2017-08-08 by those that had ended
+before it. The figures from September on are not quite blind: they were looked at in between, that
 manufacturers' coupons at the till are counted was tried, on those earlier campaigns, after a weak
 figure there; folds of customers for the calibration were, after a weak one on 2017-06-26.
 Campaigns that were still running at the end of the data are not judged.
