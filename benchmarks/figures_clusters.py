@@ -53,7 +53,9 @@ def read(home: Path) -> tuple[pl.DataFrame, pl.DataFrame]:
     import duckdb
 
     with duckdb.connect(home / "warehouse.duckdb", read_only=True) as connection:
-        features = connection.sql("from marts.mart_customer_features").pl()
+        features = connection.sql(
+            "from marts.mart_customer_features order by customer_id, as_of_date"
+        ).pl()
         outcomes = connection.sql(
             """
             select customer_id, as_of_date, label_until_date, order_count > 0 as is_repurchased,
@@ -62,7 +64,9 @@ def read(home: Path) -> tuple[pl.DataFrame, pl.DataFrame]:
             where horizon_days = (select min(horizon_days) from marts.mart_value_labels)
             """
         ).pl()
-    return features, features.join(outcomes, on=["customer_id", "as_of_date"])
+    # In one order: what is drawn depends on it.
+    history = features.join(outcomes, on=["customer_id", "as_of_date"], maintain_order="left")
+    return features, history
 
 
 def figures(home: Path) -> Iterator[Figure]:
