@@ -50,7 +50,7 @@ class Dbt(dg.ConfigurableResource):
     ) -> tuple[list[DbtDagsterEventType], DbtError | None]:
         """Build and test the models that this step was asked for.
 
-        ``indirect_selection`` is dbt's: "cautious" leaves out a test that also reads other models.
+        ``indirect_selection`` is dbt's: "buildable" leaves out a test that reads what comes later.
 
         Returns Dagster's events, and the error if a model or a blocking test failed. The events
         of what was made before it are there in both cases.
