@@ -96,7 +96,7 @@ def test_a_new_day_gives_the_rows_of_a_rebuild(built: Settings, tmp_path: Path) 
     shutil.copytree(built.landing_dir, home.landing_dir, dirs_exist_ok=True)
     # Two snapshots have gone without this purchase.
     late = {"basket_id": 99_000_000_002, "transaction_timestamp": "2017-10-31 12:00:00"}
-    add_purchases(home, "transactions_2017-10-31.csv", [late])
+    add_purchases(home, "transactions_2017-12-31c.csv", [late])
     run(home)
     assert warehouse_of(home).read(snapshots).equals(known_then)
     assert warehouse_of(home).read(

@@ -124,9 +124,10 @@ def test_dbt_sources_follow_and_are_left_alone_when_equal(tmp_path):
     assert [p.relative_to(tmp_path / "dbt/models/staging").as_posix() for p in written] == [
         "_run__sources.yml",
         "identity/_identity__sources.yml",
+        "quality/_quality__sources.yml",
         "shop/_shop__sources.yml",
     ]
-    table = yaml.safe_load(written[2].read_text())["sources"][0]["tables"][0]
+    table = yaml.safe_load(written[-1].read_text())["sources"][0]["tables"][0]
     assert (table["name"], table["identifier"]) == ("orders", "shop__orders")
     assert table["columns"][1]["name"] == "email_pseudonym"
     assert write_dbt_sources(declarations, tmp_path / "dbt") == []
