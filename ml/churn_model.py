@@ -14,6 +14,7 @@ import numpy as np
 import polars as pl
 
 from ml.averaged_pair import AveragedPair
+from ml.calibration import calibrated
 from ml.churn_segments import Segmentation
 from ml.feature_matrix import feature_matrix
 from ml.feature_policy import FeaturePolicy, policies_as_parts, policies_from_parts
@@ -43,7 +44,7 @@ class ChurnModel:
 
     def score(self, frame: pl.DataFrame, chunk_rows: int = CHUNK_ROWS) -> np.ndarray:
         """Return the churn score of every row of `frame`, in its order and in bounded memory."""
-        return 1 / (1 + np.exp(-self.log_odds(frame, chunk_rows)))
+        return calibrated(self.log_odds(frame, chunk_rows))
 
     def log_odds(self, frame: pl.DataFrame, chunk_rows: int = CHUNK_ROWS) -> np.ndarray:
         """Return the log odds of the scores."""

@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 
 from ml.averaged_pair import AveragedPair
+from ml.calibration import calibrated
 from ml.candidates import Candidates
 from ml.cross_sell import CrossSell
 from ml.repeat_purchase import RepeatPurchase
@@ -53,7 +54,7 @@ class Ranker:
         }
         if self.blend is not None and (methods is None or BLEND in methods):
             odds = self.blend.log_odds(found.scaled(), found.names)
-            said = {BLEND: 1 / (1 + np.exp(-odds))} | said
+            said = {BLEND: calibrated(odds)} | said
         return said
 
     def as_parts(self) -> dict[str, Any]:

@@ -11,6 +11,8 @@ from typing import Any
 
 import numpy as np
 
+from ml.calibration import calibrated
+
 LEARNERS = ("line", "hurdle", "sum")
 # Between counts (1) and amounts that nobody withholds (2): many small purchases of varying amount
 # (Jørgensen and Paes De Souza, 1994). Their spread grows faster than their mean, so that a few
@@ -176,7 +178,7 @@ class Learners:
         if self.chance_line is not None:
             odds = self.chance_line.of(matrix)
             likely = self.chance_boosting.predict_proba(matrix)[:, 1]
-            chance = (1 / (1 + np.exp(-odds)) + likely) / 2
+            chance = (calibrated(odds) + likely) / 2
         value = chance * self.value_if_bought.predict(matrix)
         return np.column_stack([np.exp(self.line.of(matrix)), value, self.amount_sum.of(amounts)])
 
