@@ -10,6 +10,7 @@ is white, since a picture cannot know whether the page around it is dark.
 import base64
 import json
 import re
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -42,10 +43,14 @@ def _image(kind: str, content: bytes, words: str) -> str:
 
 def _alone(spec: dict[str, Any]) -> dict[str, Any]:
     """Put the page's light colours in the place of its variables."""
-    template = (Path(__file__).parent / "template.html.j2").read_text(encoding="utf-8")
-    light: dict[str, str] = {}
-    for name, colour in _DECLARED.findall(template):
-        light.setdefault(name, colour)  # dark comes second
+    light = _light_colours()
     text = re.sub(r"var\(--([a-z-]+)\)", lambda found: light[found[1]], json.dumps(spec))
     text = text.replace(json.dumps(charts.FONT)[1:-1], "sans-serif")
     return json.loads(text) | {"background": light["surface"]}
+
+
+@cache
+def _light_colours() -> dict[str, str]:
+    template = (Path(__file__).parent / "template.html.j2").read_text(encoding="utf-8")
+    # The same names stand a second time for a dark page.
+    return dict(reversed(_DECLARED.findall(template)))
