@@ -14,11 +14,7 @@ late_files as (
 ),
 
 dated as (
-    select
-        unioned.*,
-        {{ business_date('unioned.occurred_at', 'as_of.business_zone') }} as occurred_date
-    from unioned
-    cross join as_of
+    {{ dated_and_known('unioned', 'occurred_at', 'occurred_date') }}
 )
 
 select
@@ -32,9 +28,5 @@ select
     dated.source_product_id,
     dated.occurred_at,
     dated.occurred_date,
-    {{ known_from('dated.occurred_date') }} as known_from
+    dated.known_from
 from dated
-left join late_files
-    on
-        dated.source = late_files.source
-        and dated.file_id = late_files.file_id

@@ -11,11 +11,7 @@ late_files as (
 ),
 
 dated as (
-    select
-        lines.*,
-        {{ business_date('lines.ordered_at', 'as_of.business_zone') }} as order_date
-    from lines
-    cross join as_of
+    {{ dated_and_known('lines', 'ordered_at', 'order_date') }}
 )
 
 select
@@ -39,14 +35,10 @@ select
     coalesce(dated.is_return, false) or coalesce(dated.quantity < 0, false) as is_return,
     -- A line is nobody's before the record that names the customer is there as well.
     greatest(
-        {{ known_from('dated.order_date') }},
+        dated.known_from,
         {{ known_from('dated.order_date', 'late_headers') }}
     ) as known_from
 from dated
-left join late_files
-    on
-        dated.source = late_files.source
-        and dated.file_id = late_files.file_id
 left join late_files as late_headers
     on
         dated.source = late_headers.source

@@ -13,11 +13,7 @@ late_files as (
 ),
 
 dated as (
-    select
-        unioned.*,
-        {{ business_date('unioned.answered_at', 'as_of.business_zone') }} as answered_date
-    from unioned
-    cross join as_of
+    {{ dated_and_known('unioned', 'answered_at', 'answered_date') }}
 )
 
 select
@@ -28,9 +24,5 @@ select
     dated.nps_score,
     dated.answered_at,
     dated.answered_date,
-    {{ known_from('dated.answered_date') }} as known_from
+    dated.known_from
 from dated
-left join late_files
-    on
-        dated.source = late_files.source
-        and dated.file_id = late_files.file_id
