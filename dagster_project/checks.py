@@ -23,12 +23,15 @@ GATE_RESULTS_KEY = dg.AssetKey([GATE_RESULTS.schema, GATE_RESULTS.name])
 def gates(declarations: Declarations) -> list[dg.AssetChecksDefinition]:
     """The three borders: landing → dbt, marts → models, models → segments."""
     landing = {suite.name: suite for suite in map(declared_suite, declarations.entities)}
-    for suite in load_suites("landing"):
+    written = load_suites()
+    for suite in (suite for suite in written if suite.gate == "landing"):
         landing[suite.name] = landing[suite.name] + suite if suite.name in landing else suite
     return [
         gate_checks("landing", tuple(landing.values())),
-        gate_checks("marts", load_suites("marts")),
-        gate_checks("ml", load_suites("ml")),
+        *(
+            gate_checks(gate, [suite for suite in written if suite.gate == gate])
+            for gate in ("marts", "ml")
+        ),
     ]
 
 

@@ -130,17 +130,17 @@ def _invoke(
 @cache
 def _manifest(project_dir: str, parsed: str) -> Manifest:  # noqa: ARG001
     """The project as dbt's own object, once for each state of it."""
-    return parse(project_dir)
+    return parse(project_dir, "--no-write-json")
 
 
-def parse(project_dir: str) -> Manifest:
-    """Read the project and write its manifest.
+def parse(project_dir: str, *options: str) -> Manifest:
+    """Read the project and write its manifest, unless told otherwise.
 
     Raises:
         DbtError: it cannot be read; the message is dbt's own.
 
     """
-    outcome = dbtRunner().invoke([*QUIETLY, "parse"], project_dir=project_dir)
+    outcome = dbtRunner().invoke([*QUIETLY, *options, "parse"], project_dir=project_dir)
     if not outcome.success:
         raise DbtError(f"dbt cannot read {project_dir}:\n{outcome.exception}")
     return outcome.result

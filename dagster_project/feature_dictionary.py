@@ -9,6 +9,7 @@ import sys
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import dagster as dg
 import duckdb
@@ -58,7 +59,7 @@ class Feature:
 
 def feature_policies(project_dir: Path = PROJECT_DIR) -> dict[str, FeaturePolicy]:
     """The policy of every feature, for whoever hands frames to a model."""
-    return read_policies(yaml.safe_load((project_dir / "features.yml").read_text()))
+    return read_policies(_read(project_dir / "features.yml"))
 
 
 def feature_dictionary(
@@ -79,10 +80,12 @@ def feature_dictionary(
 
 def mart_columns(project_dir: Path = PROJECT_DIR) -> dict[str, dict[str, str]]:
     """What dbt declares of the mart's columns."""
-    declared = yaml.safe_load(
-        (project_dir / "dbt/models/marts/marts/mart_customer_features.yml").read_text()
-    )
+    declared = _read(project_dir / "dbt/models/marts/marts/mart_customer_features.yml")
     return {column["name"]: column for column in declared["models"][0]["columns"]}
+
+
+def _read(path: Path) -> Any:
+    return yaml.load(path.read_text(encoding="utf-8"), Loader=yaml.CSafeLoader)
 
 
 def feature_metadata(features: Iterable[Feature]) -> dict[str, dg.MetadataValue]:

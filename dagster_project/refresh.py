@@ -17,6 +17,7 @@ from dagster._core.definitions.data_version import (
     DATA_VERSION_TAG,
     INPUT_DATA_VERSION_TAG_PREFIX,
 )
+from dagster._core.storage.asset_check_execution_record import AssetCheckExecutionRecord
 
 from dagster_project.assets.landing import anything_to_land, landing_keys
 from dagster_project.dead_runs import close_dead_runs
@@ -112,25 +113,38 @@ def _out_of_date(
     graph: AssetGraph, instance: dg.DagsterInstance, forced: Iterable[dg.AssetKey] = ()
 ) -> Set[dg.AssetKey]:
     """What changed, what failed a check, what was never made, and all that follows from these."""
-    made = {key: _made_with(instance, key) for key in graph.executable_asset_keys}
+    made = _made_with(instance, graph.executable_asset_keys)
     roots = {key for key in made if _is_stale(graph.get(key), made)} | set(forced)
     # A table that did not pass a check, or was left unjudged by a run that stopped, is made and
     # judged again before anything reads it.
-    roots |= {check.asset_key for check in graph.asset_check_keys if _is_open(instance, check)}
+    roots |= _open_to_judgement(instance, graph.asset_check_keys)
     if not roots:
         return set()
     return dg.AssetSelection.assets(*roots).downstream().resolve(graph) & made.keys()
 
 
-def _made_with(instance: dg.DagsterInstance, key: dg.AssetKey) -> dict[str, str]:
-    """Dagster's tags on the newest materialisation: its version, its code's, its inputs'."""
-    event = instance.get_latest_materialization_event(key)
-    return dict(event.asset_materialization.tags or {}) if event else {}
+def _made_with(
+    instance: dg.DagsterInstance, keys: Iterable[dg.AssetKey]
+) -> dict[dg.AssetKey, dict[str, str]]:
+    """Dagster's tags on the newest materialisations: versions of data, of code, of inputs."""
+    made: dict[dg.AssetKey, dict[str, str]] = {key: {} for key in keys}
+    for record in instance.get_asset_records(list(made)):
+        event = record.asset_entry.last_materialization
+        made[record.asset_entry.asset_key] = dict(event.tags or {}) if event else {}
+    return made
 
 
-def _is_open(instance: dg.DagsterInstance, check: dg.AssetCheckKey) -> bool:
-    record = instance.get_latest_asset_check_evaluation_record(check)
-    if record is None or record.status.value == "SUCCEEDED":
+def _open_to_judgement(
+    instance: dg.DagsterInstance, checks: Iterable[dg.AssetCheckKey]
+) -> set[dg.AssetKey]:
+    """The tables that failed a check, or that a run left unjudged."""
+    # One question for all; what Dagster offers above this asks for each check by itself.
+    latest = instance.event_log_storage.get_latest_asset_check_execution_by_key(list(checks))
+    return {check.asset_key for check, record in latest.items() if _is_open(record)}
+
+
+def _is_open(record: AssetCheckExecutionRecord) -> bool:
+    if record.status.value == "SUCCEEDED":
         return False
     # A warning tells people something; making the table again would tell them the same.
     judged = record.event.dagster_event.event_specific_data if record.event else None

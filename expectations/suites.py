@@ -397,7 +397,7 @@ def _checked_suite(
     return Suite(gate, schema, table, expectations)
 
 
-class _StrictLoader(yaml.SafeLoader):
+class _StrictLoader(yaml.CSafeLoader):
     """YAML that refuses a key written twice, where the plain loader keeps the last silently."""
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:

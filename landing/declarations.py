@@ -424,7 +424,7 @@ class Declarations(Strict):
         return [e for e in self.entities if e.source in selected]
 
 
-class UniqueKeys(yaml.SafeLoader):
+class UniqueKeys(yaml.CSafeLoader):
     """A loader that refuses a key given twice, of which YAML would silently keep the last."""
 
 
