@@ -4,6 +4,7 @@ What belongs here: choosing what is out of date, showing progress, saying where 
 What does not: what a run does. Heavy imports stay inside the commands that need them.
 """
 
+import atexit
 import gc
 import os
 import signal
@@ -209,6 +210,7 @@ def program() -> NoReturn:
     try:
         main()
     except SystemExit as ended:
+        atexit._run_exitfuncs()  # what libraries asked to have closed
         sys.stdout.flush()
         sys.stderr.flush()
         os._exit(ended.code)
