@@ -49,6 +49,12 @@ def _count(template: str) -> Words:
     )
 
 
+def _ago(event: str) -> Words:
+    """`last order 3 days ago`, or `last order today`."""
+    ago = _count(event + " {} day{s} ago")
+    return lambda days: pl.when(days == 0).then(pl.lit(f"{event} today")).otherwise(ago(days))
+
+
 def _whole(value: pl.Expr) -> pl.Expr:
     return value.round(0).cast(pl.Int64)
 
@@ -92,18 +98,13 @@ class Theme:
         return pl.when(pl.col(first) == 0).then(pl.lit(self.nothing)).otherwise(text)
 
 
-def _last_order(recency: pl.Expr) -> pl.Expr:
-    ago = _count("last order {} day{s} ago")(recency)
-    return pl.when(recency == 0).then(pl.lit("last order today")).otherwise(ago)
-
-
 THEMES: tuple[Theme, ...] = (
     Theme(
         "rhythm",
         ("recency_", "mean_gap_", "gap_"),
         (
             ("mean_gap_days", _count("bought every {} day{s}")),
-            ("recency_days", _last_order),
+            ("recency_days", _ago("last order")),
         ),
         "no rhythm of orders yet",
     ),
@@ -133,7 +134,7 @@ THEMES: tuple[Theme, ...] = (
     Theme(
         "tenure",
         ("tenure_",),
-        (("tenure_days", _count("first order {} day{s} ago")),),
+        (("tenure_days", _ago("first order")),),
         "how long it is a customer",
     ),
     Theme(
@@ -189,7 +190,7 @@ THEMES: tuple[Theme, ...] = (
         ),
         (
             ("session_count_30d", _count("{} visit{s} to web or app in 30 days")),
-            ("last_session_days", _count("the last {} day{s} ago")),
+            ("last_session_days", _ago("the last")),
             ("abandoned_cart_count_30d", _count("{} cart{s} left behind")),
         ),
         "no visit to web or app measured",
