@@ -6,8 +6,9 @@ is `ml.champion`'s; reading model files and writing tables is the caller's.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import polars as pl
 
@@ -49,14 +50,13 @@ def serve(
     and the champion stays champion.
     """
     runs = recorded(runs, run)
-    champion_id = champion_of(runs, run.model_name)
+    present = _champion(runs, run.model_name)
+    champion_id = present.get("model_run_id")
     if champion_id == run.model_run_id:
         # Made again from the same data by the same code: it is the champion.
         decision = Decision("promoted", "the champion, made again from the same data")
         return Served(decision, champion_id, challenger, runs)
-    present = _row(runs, champion_id) if champion_id else {}
-    if present and present["as_of_date"] > run.as_of_date:
-        decision = Decision("replayed", f"the champion knows days after {run.as_of_date}")
+    if decision := _replayed(run, present):
         runs = crown(runs, run.model_name, run.model_run_id, decision)
         return Served(decision, run.model_run_id, challenger, runs)
     champion = _loaded(present["artifact_path"], load) if present else None
@@ -67,6 +67,22 @@ def serve(
     return Served(decision, champion_id, champion, runs)
 
 
+def install(run: ModelRun, runs: pl.DataFrame, reason: str) -> pl.DataFrame:
+    """Return `runs` after a run that serves from now on without a contest, for the reason given.
+
+    Made for a day before the champion's own, it serves for that day alone.
+    """
+    runs = recorded(runs, run)
+    decision = _replayed(run, _champion(runs, run.model_name)) or Decision("promoted", reason)
+    return crown(runs, run.model_name, run.model_run_id, decision)
+
+
+def _replayed(run: ModelRun, champion: Mapping[str, Any]) -> Decision | None:
+    if champion and champion["as_of_date"] > run.as_of_date:
+        return Decision("replayed", f"the champion knows days after {run.as_of_date}")
+    return None
+
+
 def _loaded(path: str, load: Callable[[str], Contender]) -> Contender | ModelRefused:
     try:
         return load(path)
@@ -74,5 +90,9 @@ def _loaded(path: str, load: Callable[[str], Contender]) -> Contender | ModelRef
         return refusal
 
 
-def _row(runs: pl.DataFrame, run_id: str) -> dict[str, object]:
-    return runs.row(by_predicate=pl.col("model_run_id") == run_id, named=True)
+def _champion(runs: pl.DataFrame, model_name: str) -> dict[str, Any]:
+    """Return the row of the run that serves; empty when none does."""
+    champion_id = champion_of(runs, model_name)
+    if champion_id is None:
+        return {}
+    return runs.row(by_predicate=pl.col("model_run_id") == champion_id, named=True)

@@ -19,9 +19,9 @@ from dagster_project.resources import Warehouse, Write
 from dagster_project.settings import Settings
 from dagster_project.tables import MODEL_REFUSALS, MODEL_RUNS, Table
 from ml.artifacts import save
-from ml.champion import Decision, crown, recorded
 from ml.errors import ModelRefused
 from ml.model_runs import ModelRun
+from ml.serving import install
 
 MODEL_RUNS_KEY = dg.AssetKey([MODEL_RUNS.schema, MODEL_RUNS.name])
 MODEL_REFUSALS_KEY = dg.AssetKey([MODEL_REFUSALS.schema, MODEL_REFUSALS.name])
@@ -103,8 +103,7 @@ def saved_run(
 
 def in_service(warehouse: Warehouse, run: ModelRun, reason: str) -> Write:
     """Record a run that serves from now on without a contest, for the reason given."""
-    runs = recorded(runs_of(warehouse, run.model_name), run)
-    runs = crown(runs, run.model_name, run.model_run_id, Decision("promoted", reason))
+    runs = install(run, runs_of(warehouse, run.model_name), reason)
     return Write(MODEL_RUNS, runs, matching={"model_name": run.model_name})
 
 

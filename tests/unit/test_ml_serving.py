@@ -33,7 +33,7 @@ from ml.errors import FeatureListChanged
 from ml.model_runs import ModelRun
 from ml.recommendation import train_recommender
 from ml.recommendation_model import Ranker
-from ml.serving import Served
+from ml.serving import Served, install
 
 Rows = Callable[[Any], pl.DataFrame]
 
@@ -211,6 +211,26 @@ def test_a_day_before_the_champions_is_scored_by_a_model_that_knows_no_more(
     served = trial.publish("past", past)
     assert (served.model_run_id, served.decision.outcome) == ("past", "replayed")
     assert champion_of(trial.runs, "churn_scores") == "today"
+
+
+def test_what_is_fitted_for_a_past_day_leaves_the_clusters_of_today(tmp_path: Path) -> None:
+    settings = Settings(home=tmp_path)
+    warehouse_of(settings).ensure_tables()
+    runs = warehouse_of(settings).read("from ml.model_runs")
+    ran: dict[str | None, int] = {}
+    for day, expected in ((20, 20), (6, 20), (27, 27)):
+        run = ModelRun.of(
+            model_name="clusters",
+            as_of_date=dt.date(2017, 12, day),
+            data_version="data",
+            features=("spend_amount_90d",),
+            parameters={"k": 4},
+            metrics={"stability": 0.9},
+            code_version="code",
+        )
+        ran[run.model_run_id] = day
+        runs = install(run, runs, "no clusters were kept")
+        assert ran[champion_of(runs, "clusters")] == expected
 
 
 def test_only_models_with_a_champion_can_be_rolled_back(tmp_path: Path) -> None:
