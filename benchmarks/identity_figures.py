@@ -18,10 +18,12 @@ one whose identifier belongs to nobody is alone. Pairs are counted by group, nev
 - B-cubed: precision and recall averaged over records instead of pairs.
 - keyless recall: of the true pairs that the oracle does not join, since their records share no
   identifier, the share found. Counted where both sides hold a record with a name: there is nothing
-  else to compare. Added precision: of all pairs that matching added, the share that is true. Match
-  precision: of the pairs of people that matching judged and joined, the share that is one person,
-  each being the true person of most of its records. What differs between the two are records that
-  identifiers had already put with the wrong person.
+  else to compare. Added precision: of the pairs that are together with matching and were apart
+  without it, the share that is true. They are counted and not taken from the difference of two
+  sums: a group that matching refuses comes apart again, and the wrong pairs of it would be taken
+  off those that matching made. Match precision: of the pairs of people that matching judged and
+  joined, the share that is one person, each being the true person of most of its records. What
+  differs between the two are records that identifiers had already put with the wrong person.
 """
 
 import argparse
@@ -87,10 +89,8 @@ class Figures:
     people: int
     seconds: float
     keyless_recall: float
-    right_count: int
-    put_count: int
     match_precision: float
-    added_precision: float = float("nan")
+    added_precision: float
 
 
 def measure_company(
@@ -98,15 +98,12 @@ def measure_company(
 ) -> Iterator[tuple[str, Figures]]:
     """Make a company in `folder`, and yield the figures of each setting that is asked for."""
     settings = landed(folder / "all", folder / "truth", people, seed)
-    alone = figures(settings, folder / "truth", stitched(settings))
-    yield ALL_ON, alone
+    yield ALL_ON, figures(settings, folder / "truth", stitched(settings))
     if matching:
         matched = changed_copy(settings, folder / "matched", "")
         match(matched)
-        found = figures(matched, folder / "truth", stitched(matched))
-        added = found.put_count - alone.put_count
-        right = found.right_count - alone.right_count
-        yield MATCHED, replace(found, added_precision=right / added if added else float("nan"))
+        seconds = stitched(matched)
+        yield MATCHED, figures(matched, folder / "truth", seconds, before=settings)
     if not guards_off:
         return
     for name, statements in (*GUARDS.items(), (ALL_OFF, ";".join(GUARDS.values()))):
@@ -177,21 +174,22 @@ def stitched(settings: Settings, models: tuple[str, ...] = MODELS) -> float:
     return time.perf_counter() - started
 
 
-def figures(settings: Settings, truth_dir: Path, seconds: float) -> Figures:
-    """Compare the people that the warehouse knows with the true ones."""
+def figures(
+    settings: Settings, truth_dir: Path, seconds: float, *, before: Settings | None = None
+) -> Figures:
+    """Compare the people that the warehouse knows with the true ones.
+
+    `before`: the same company without matching, to tell what was added.
+    """
     with warehouse_of(settings).connect() as connection:
         _collect_records(connection, settings, truth_dir)
-        connection.execute(
-            """
-            create or replace temp table found as
-            select
-                records.record,
-                records.truth,
-                coalesce(people.person_id, 'nobody: ' || records.record) as cluster
-            from records
-            left join identity.person_identifiers as people on records.key = people.pseudonym
-            """
-        )
+        _find(connection, "found", "identity.person_identifiers")
+        added_precision = float("nan")
+        if before:
+            connection.execute(f"attach '{before.warehouse_path}' as before (read_only)")
+            _find(connection, "found_before", "before.identity.person_identifiers")
+            connection.execute("detach before")
+            added_precision = _share_of_true_additions(connection)
         _join_as_the_oracle(connection)
         _keep_comparable(connection)
         right, put, true = _pairs(connection, "found")
@@ -230,9 +228,8 @@ def figures(settings: Settings, truth_dir: Path, seconds: float) -> Figures:
         people=people,
         seconds=seconds,
         keyless_recall=(keyless_right - known_right) / max(keyless_true - known_true, 1),
-        right_count=right,
-        put_count=put,
         match_precision=match_precision,
+        added_precision=added_precision,
     )
 
 
@@ -289,6 +286,21 @@ def _collect_records(
         from seen
         inner join owners using (login)
         anti join truth using (record)
+        """
+    )
+
+
+def _find(connection: duckdb.DuckDBPyConnection, table: str, people: str) -> None:
+    """Make `table` (record, truth, cluster): with whom each record stands."""
+    connection.execute(
+        f"""
+        create or replace temp table {table} as
+        select
+            records.record,
+            records.truth,
+            coalesce(people.person_id, 'nobody: ' || records.record) as cluster
+        from records
+        left join {people} as people on records.key = people.pseudonym
         """
     )
 
@@ -369,6 +381,21 @@ def _share_of_true_matches(connection: duckdb.DuckDBPyConnection) -> float:
         """
     ).fetchall()[0][0]
     return float("nan") if share is None else share
+
+
+def _share_of_true_additions(connection: duckdb.DuckDBPyConnection) -> float:
+    """Of the pairs of records together in `found` and apart in `found_before`, the true share."""
+    connection.execute(
+        """
+        create or replace temp table still_together as
+        select found.truth, found.cluster || ' ' || found_before.cluster as cluster
+        from found inner join found_before using (record)
+        """
+    )
+    right, put, _ = _pairs(connection, "found")
+    right_before, put_before, _ = _pairs(connection, "still_together")
+    added = put - put_before
+    return (right - right_before) / added if added else float("nan")
 
 
 def _pairs(connection: duckdb.DuckDBPyConnection, table: str) -> tuple[int, int, int]:
