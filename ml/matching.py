@@ -32,6 +32,7 @@ import polars as pl
 from ml.errors import ModelRefused
 from ml.matching_blocking import Connection, chosen_rules, make_pairs
 from ml.matching_estimation import FieldFacts, Patterns, estimate
+from ml.matching_families import add_relatives, learned_namesakes, namesakes_sql
 from ml.matching_fields import (
     JOINING,
     KINDS,
@@ -47,7 +48,7 @@ from ml.matching_fields import (
 
 log = logging.getLogger(__name__)
 
-FORMAT = 2
+FORMAT = 3
 # Records of one person agree more often than not in what is a person's own. A model that says
 # otherwise has learned something else, such as namesakes.
 MOST_DISAGREEMENT = 0.5
@@ -106,6 +107,7 @@ class MatchingModel:
     rules: tuple[tuple[str, ...], ...]
     match_share: float
     home_share: float
+    namesakes: Mapping[str, float]  # see `ml.matching_families`
     thresholds: Mapping[str, float]
     trained_on: Mapping[str, Any]
     settings: MatchingSettings
@@ -133,6 +135,7 @@ class MatchingModel:
         threshold = self.thresholds["suggest"] if threshold is None else threshold
         with _workspace(connection):
             _prepare(connection, records_table, self._declared, id_column, group_column)
+            add_relatives(connection, self._declared, self.settings)
             make_pairs(connection, self._declared, self.rules, self.settings, across_only=True)
             return self._scored(connection, threshold)
 
@@ -142,6 +145,7 @@ class MatchingModel:
             "format": FORMAT,
             "match_share": self.match_share,
             "home_share": self.home_share,
+            "namesakes": dict(self.namesakes),
             "thresholds": dict(self.thresholds),
             "fields": [_as_levels(parameters) for parameters in self.fields],
             "left_out": dict(self.left_out),
@@ -173,6 +177,7 @@ class MatchingModel:
                 rules=tuple(tuple(rule) for rule in content["rules"]),
                 match_share=content["match_share"],
                 home_share=content["home_share"],
+                namesakes=content["namesakes"],
                 thresholds=content["thresholds"],
                 trained_on=content["trained_on"],
                 settings=MatchingSettings(**content["settings"]),
@@ -232,16 +237,21 @@ class MatchingModel:
                 if same and home > u:
                     # A rare name is rare by chance, but its rarity says nothing against a family.
                     shared = (home - u) / (1 - u)
+                    by_chance = repr((home - shared) / u)
                     if f.kind in PERSONAL:
                         # A person's own: people of one home who share it mostly do so by chance.
+                        # Which of the namesakes learned were named so is not known: asking whether
+                        # two are one costs less than joining them, so chance takes all.
                         shared = min(shared, SAME_NAME_GIVEN)
+                        by_chance = repr(home / u)
                     rarity = f"pow(2, mw_tf_adj_{f.name})" if i == 0 else "1"
-                    by_chance = repr((home - shared) / u)
                     if f.kind == "name":
                         # They share the family's word, so the chance is that of the given name.
                         in_family = f"coalesce(greatest({f.name}_l.family, {f.name}_r.family), 1)"
                         by_chance = f"{by_chance} * {in_family} * {rarity}"
                     weight = f"log2({shared / u!r} * {rarity} + {by_chance})"
+                    if f.kind == "name":
+                        weight += f" + log2({namesakes_sql(self.namesakes)})"
                 cases.append(f"WHEN {len(f.u) - 1 - i} THEN {weight}")
             terms.append(f"CASE gamma_{f.name} {' '.join(cases)} ELSE 0 END")
         prior = math.log2(self.home_share / (1 - self.match_share - self.home_share))
@@ -300,6 +310,7 @@ def train(
         used, left_out = _usable(connection, declared, records)
         for name, reason in left_out.items():
             log.warning("matching does not compare %s: %s", name, reason)
+        add_relatives(connection, used, settings)
         rules = chosen_rules(connection, used, records, settings)
         make_pairs(connection, used, rules, settings)
         return _learned(connection, used, left_out, rules, records, settings)
@@ -464,6 +475,7 @@ def _learned(
         rules=rules,
         match_share=found.match_share,
         home_share=found.home_share,
+        namesakes=learned_namesakes(connection),
         thresholds={"join": 1.0, "suggest": settings.suggest_probability},
         trained_on={
             "records": records,

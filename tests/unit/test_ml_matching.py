@@ -13,6 +13,7 @@ import pytest
 
 from ml.matching import MatchingError, MatchingModel, MatchingSettings, join_records, train
 from ml.matching_estimation import FieldFacts, Patterns, estimate
+from ml.matching_families import add_relatives, learned_namesakes
 from ml.matching_fields import Field, levels, not_comparable, prepared_columns
 from ml.matching_people import PersonTable, Warehouse, match_people, train_on_people
 
@@ -156,6 +157,49 @@ def test_a_given_name_of_the_fashion_proves_less_within_a_family(connection):
     assert gained.filter(in_fashion)["n"].max() < 0 < gained.filter(~in_fashion)["n"].min()
 
 
+def test_namesakes_are_likelier_two_where_a_family_lives(connection, model, people):
+    connection.register("people", people)
+    content = json.loads(model.to_json()) | {"namesakes": {"alone": 1.0, "in_family": 1.0}}
+    without = MatchingModel.from_json(json.dumps(content), model.term_frequencies)
+    pairs, kept = (m.predict(connection, "people", 1e-6) for m in (model, without))
+    lives_with = people.select("record_id", persons=pl.col("person").n_unique().over("home"))
+    both = pairs.join(kept, on=["id_a", "id_b"]).join(
+        lives_with, left_on="id_a", right_on="record_id"
+    )
+    of_home = both.filter(pl.col("evidence").str.contains("name exact.*; address exact"))
+    gained = of_home.select("persons", n=pl.col("match_weight") - pl.col("match_weight_right"))
+    alone, family = (gained.filter(c)["n"] for c in (pl.col("persons") == 1, pl.col("persons") > 2))
+    assert family.max() <= 0 <= alone.min()
+    assert family.min() < -0.1
+    assert alone.max() > 0
+
+
+def test_a_relative_is_another_name_of_the_family_at_the_address(connection):
+    connection.execute(
+        """
+        CREATE TABLE dsegment_records AS SELECT * FROM (VALUES
+            (1, 'a', 'p1', 'home', 'ALIKMINJUN', ['kim']),
+            (2, 'b', 'p1', 'home', 'ALIKSEOYEON', ['kim']),   -- another name of the same person
+            (3, 'c', 'p2', 'home', 'ALIKMINJAN', ['kim']),    -- a slip of one key
+            (4, 'd', 'p3', 'home', 'LIKHAEUN', ['lee']),      -- of another family
+            (5, 'e', 'p4', 'home', 'kimjiwoo', ['kim']),      -- nobody knows who that is in Hangul
+            (6, 'f', 'p5', 'away', 'ALIKDOYUN', ['kim']),
+            (7, 'g', 'p6', 'home', 'ALIKDOYUN', ['kim']),
+            (8, 'h', 'p7', 'home', 'ALIKDOYUN', ['kim']),     -- one relative more, not two
+            (9, 'i', 'p8', NULL, 'ALIKDOYUN', ['kim'])
+        ) AS t(unique_id, record_id, known_group, address_alt, name_alt, name_family)
+        """
+    )
+    declared = [Field("name", "name"), Field("address", "address")]
+    add_relatives(connection, declared, MatchingSettings())
+    found = connection.execute("SELECT unique_id, relatives FROM dsegment_records").fetchall()
+    assert dict(found) == {1: 1, 2: 2, 3: 2, 4: 0, 5: 0, 6: 0, 7: 3, 8: 3, 9: None}
+    # People's relatives: 2, 2, 0, 0, 0, 3, 3, of whom nobody has just one.
+    learned = learned_namesakes(connection)
+    assert learned["alone"] == pytest.approx((1 / 12) / (4 / 9))
+    assert learned["in_family"] == pytest.approx((11 / 12) / (5 / 9))
+
+
 def test_the_same_records_give_the_same_model_in_any_order(connection, model, people):
     connection.register("people", people.sample(fraction=1, shuffle=True, seed=5))
     again = train(connection, "people", FIELDS, settings=SMALL)
@@ -189,7 +233,7 @@ def test_a_kept_model_scores_new_records_as_it_was_trained(connection, model, pe
     ("change", "message"),
     [
         (lambda text: "{", "not a file of matching parameters"),
-        (lambda text: text.replace('"format": 2', '"format": 1'), "train again"),
+        (lambda text: text.replace('"format": 3', '"format": 1'), "train again"),
         (lambda text: text.replace('"level": "near"', '"level": "close"'), "other levels"),
         (lambda text: text.replace('"field": "name"', '"field": "name; --"'), "no field name"),
     ],

@@ -60,6 +60,12 @@ reasons as (
     select * from over_limit
     union all by name
     select * from rejected
+    union all by name
+    select
+        match_group as component,
+        'contradiction' as reason,
+        birth_date_count || ' birth dates' as reason_detail
+    from {{ ref('int_identity__match_groups_contradicted') }}
 )
 
 select

@@ -1,13 +1,14 @@
 with matches as (
     select * from {{ ref('int_identity__matches_judged') }}
-    where verdict = 'suggest'
+    where verdict in ('suggest', 'join')
 ),
 
 people as (
     select * from {{ ref('person_identifiers') }}
 )
 
--- Two that met through a third since they were compared need nobody's opinion.
+-- Two that met through a third since they were compared need nobody's opinion; two that were to be
+-- joined and are not, since their group was refused, do.
 select
     matches.pseudonym_a,
     matches.identifier_type_a,
