@@ -40,3 +40,7 @@ class FeatureListChanged(ModelRefused):
 
 class UnreadableArtifact(ModelRefused):
     """A model file that this program did not write, or could not load again."""
+
+
+class MatchingError(ModelRefused):
+    """The records or the declaration do not allow matching; the message never carries a value."""

@@ -21,7 +21,7 @@ log = logging.getLogger(__name__)
 
 
 class Connection(Protocol):
-    """What the matching asks of a DuckDB connection; only `ml.matching` knows the engine itself."""
+    """What is asked of a DuckDB connection; only `ml.matching_records` knows the engine."""
 
     def execute(self, query: str, parameters: object = ...) -> Any:
         """Run statements."""

@@ -1,7 +1,7 @@
 """Learning m, u and the share of matches from counted patterns of agreement.
 
 Here belongs the arithmetic, on counts alone: no record, no SQL, nothing personal. Patterns are
-counted by `ml.matching`.
+counted by `ml.matching_splink`.
 
 The model is that of Fellegi and Sunter (1969, JASA 64), learned by expectation maximisation as in
 Winkler (1988), with two differences that matter on real customers:

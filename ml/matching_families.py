@@ -6,7 +6,7 @@ family's word of the name at the address, it is mostly the first: two namesakes 
 usually have relatives, and a family is seldom known by its namesakes alone.
 
 Here belong counting relatives and learning what they are worth. What becomes of it belongs to
-`ml.matching`.
+`ml.matching_weights`.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """What each kind of field is: its one spelling, its levels of agreement, its blocking keys.
 
 Here belong the SQL texts by kind, and the starting values and labels of the levels. Nothing is run
-here, and no parameter is learned here: both belong to `ml.matching`.
+here (`ml.matching_records`), and no parameter is learned here (`ml.matching_estimation`).
 
 A field `f` becomes these columns of the prepared table: `f_text` (one spelling), `f_alt` (a second
 reading: words in order of the alphabet, the part before the @), `f_key` (the value as it is counted

@@ -16,7 +16,8 @@ from dataclasses import dataclass
 
 import polars as pl
 
-from ml.matching import MatchingError, MatchingModel, MatchingSettings, train
+from ml.errors import MatchingError
+from ml.matching import MatchingModel, MatchingSettings, train
 from ml.matching_blocking import Connection
 
 # What a declared attribute or identifier type is to the matching; others are not compared.

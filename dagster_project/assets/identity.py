@@ -22,6 +22,7 @@ from dagster_project.why import explain
 from landing import golden
 from landing.declarations import Declarations
 from landing.identity_rules import read_identity_rules
+from ml.errors import MatchingError
 
 if TYPE_CHECKING:
     import duckdb
@@ -170,7 +171,6 @@ def _match(
     declarations: Declarations,
 ) -> tuple[pl.DataFrame | None, str]:
     """Scored pairs, and the hash of the parameters that scored them; none where none can be."""
-    from ml.matching import MatchingError  # imports Splink, which takes seconds
     from ml.matching_people import match_people
 
     tables = person_tables(settings, declarations)

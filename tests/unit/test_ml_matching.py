@@ -11,7 +11,8 @@ import numpy as np
 import polars as pl
 import pytest
 
-from ml.matching import MatchingError, MatchingModel, MatchingSettings, join_records, train
+from ml.errors import MatchingError
+from ml.matching import MatchingModel, MatchingSettings, join_records, train
 from ml.matching_estimation import FieldFacts, Patterns, estimate
 from ml.matching_families import add_relatives, learned_namesakes
 from ml.matching_fields import Field, levels, not_comparable, prepared_columns
