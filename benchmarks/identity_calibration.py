@@ -29,14 +29,10 @@ from pathlib import Path
 
 import polars as pl
 
-from benchmarks.identity_figures import landed, stitched
-from dagster_project.assets.identity import person_tables
-from dagster_project.resources import Write, warehouse_of
+from benchmarks.identity_figures import landed, match, stitched
+from dagster_project.resources import warehouse_of
 from dagster_project.settings import Settings
-from dagster_project.tables import MATCH_SCORES
-from landing.declarations import read_declarations
 from landing.pseudonyms import hmac_sql, read_or_create_key
-from ml.matching_people import match_people, train_on_people
 
 PROJECT = Path(__file__).resolve().parents[1]
 SEED_FILE = PROJECT / "dbt" / "seeds" / "identity_link_confidence.csv"
@@ -90,17 +86,6 @@ def company(folder: Path, people: int, seed: int) -> Judged:
     match(settings)
     stitched(settings, AFTER_MATCHING)
     return judged(settings, folder / "truth")
-
-
-def match(settings: Settings) -> None:
-    """Train the matching on the company and write its scores."""
-    tables = person_tables(settings, read_declarations(settings.sources_file))
-    warehouse = warehouse_of(settings)
-    with warehouse.connect(vault=True) as connection:
-        scores = match_people(connection, tables, train_on_people(connection, tables))
-    as_of = pl.lit(warehouse.as_of())
-    rows = scores.with_columns(model_run_id=pl.lit("calibration"), as_of_date=as_of)
-    warehouse.write(Write(MATCH_SCORES, rows))
 
 
 def judged(settings: Settings, truth_dir: Path) -> Judged:
