@@ -105,7 +105,10 @@ class Project:
 
 @pytest.fixture(scope="module")
 def project(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Project]:
-    yield Project(tmp_path_factory.mktemp("closures"))
+    # So that some graphs are large enough for a round of their own, and some are not.
+    many, fewer = "edge_count > 30000", "edge_count > 1000"
+    assert many in (MACROS / "contraction.sql").read_text()
+    yield Project(tmp_path_factory.mktemp("closures"), lambda macro: macro.replace(many, fewer))
     # dbt keeps its last connection, also after the folder is gone.
     DuckDBConnectionManager.close_all_connections()
 
@@ -195,6 +198,12 @@ def test_every_way_of_closing_gives_what_scipy_gives(
             assert project.labels(model) == right, (model, number)
         assert project.labels("of_text") == closed_over(edges, lambda node: f"n{node}"), number
     assert project.dbt("test").success
+
+
+def test_a_long_chain_in_the_order_of_its_nodes_is_one_component(project: Project) -> None:
+    project.load([((node, node + 1), 1) for node in range(50_000)])
+    project.run("--select", "rebuilt", "--full-refresh")
+    assert project.labels("rebuilt") == [(node, 0) for node in range(50_001)]
 
 
 def test_only_the_components_of_changed_edges_are_closed_over_again(project: Project) -> None:
