@@ -12,17 +12,18 @@
     (update.sql); edges may come and go as they like, and the rows are those of a full rebuild. The
     edges of the last time are kept as keys in `<model>__closed_over`. A model may select `part`
     too: any value that sorts old edges from new ones, such as the month an edge was first seen.
-    Only parts whose edges do not add up to what they did are compared edge by edge, so a part says
-    where to look and decides nothing.
+    Only parts whose edges do not add up to what they did (`<model>__closed_parts`) are compared
+    edge by edge, so a part says where to look and decides nothing.
 
     A rebuild is what `--full-refresh` does, and what happens when more than a tenth changed.
 -#}
 {% materialization connected_components, adapter='duckdb' %}
     {%- set existing_relation = load_cached_relation(this) -%}
     {%- set target_relation = this.incorporate(type='table') -%}
-    {%- set kept_relation = this.incorporate(
-        path={'identifier': this.identifier ~ '__closed_over'}, type='table') -%}
-    {%- set kept_before = load_cached_relation(kept_relation) -%}
+    {%- set kept = {
+        'edges': this.incorporate(path={'identifier': this.identifier ~ '__closed_over'}),
+        'parts': this.incorporate(path={'identifier': this.identifier ~ '__closed_parts'}),
+    } -%}
     {%- set is_incremental = config.get('incremental', false) -%}
 
     {{ run_hooks(pre_hooks, inside_transaction=False) }}
@@ -30,12 +31,11 @@
 
     {%- set shape = closure_shape(compiled_code) -%}
     {%- set is_updated = is_incremental and not should_full_refresh()
-        and closure_knows(shape, existing_relation, kept_before)
-        and closure_update(compiled_code, shape, target_relation, kept_relation) -%}
+        and closure_knows(shape, existing_relation, kept)
+        and closure_update(compiled_code, shape, target_relation, kept) -%}
     {%- if not is_updated -%}
         {%- do closure_rebuild(
-            compiled_code, shape, existing_relation, target_relation, kept_relation,
-            is_incremental) -%}
+            compiled_code, shape, existing_relation, target_relation, kept, is_incremental) -%}
     {%- endif -%}
 
     {{ run_hooks(post_hooks, inside_transaction=True) }}
@@ -51,10 +51,7 @@
 
 {#- What the model selects: the type of its nodes, and whether it says which part an edge is of. -#}
 {% macro closure_shape(edges_sql) -%}
-    {%- set types = {} -%}
-    {%- for row in run_query('describe select * from (' ~ edges_sql ~ ')').rows -%}
-        {%- do types.update({row[0]: row[1]}) -%}
-    {%- endfor -%}
+    {%- set types = closure_types('select * from (' ~ edges_sql ~ ')') -%}
     {%- if 'node_a' not in types or types['node_a'] != types.get('node_b') -%}
         {%- do exceptions.raise_compiler_error(
             this ~ ': a connected_components model selects node_a and node_b of one type, not '
@@ -71,22 +68,26 @@
 
 
 {#- Whether the tables of the last time were made from edges of this shape. -#}
-{% macro closure_knows(shape, existing_relation, kept_relation) -%}
-    {%- if existing_relation is none or not existing_relation.is_table or kept_relation is none -%}
+{% macro closure_knows(shape, existing_relation, kept) -%}
+    {%- if existing_relation is none or not existing_relation.is_table
+        or load_cached_relation(kept.edges) is none or load_cached_relation(kept.parts) is none -%}
         {%- do return(false) -%}
     {%- endif -%}
-    {%- set columns_sql -%}
-        select string_agg(column_name || ' ' || data_type, ', ' order by column_index)
-        from duckdb_columns()
-        where database_name = '{{ this.database }}' and schema_name = '{{ this.schema }}'
-        and table_name = '%s'
-    {%- endset -%}
-    {%- set found = closure_fetch(['select (' ~ (columns_sql | replace('%s', this.identifier))
-        ~ '), (' ~ (columns_sql | replace('%s', kept_relation.identifier)) ~ ')']) -%}
     {%- set key_type = shape.type if shape.is_integer else 'UBIGINT' -%}
     {%- do return(
-        found[0] == 'node ' ~ shape.type ~ ', component ' ~ shape.type
-        and found[1] == 'part ' ~ shape.part_type ~ ', key_a ' ~ key_type ~ ', key_b ' ~ key_type) -%}
+        closure_types(existing_relation) == {'node': shape.type, 'component': shape.type}
+        and closure_types(kept.edges)
+        == {'part': shape.part_type, 'key_a': key_type, 'key_b': key_type}) -%}
+{%- endmacro %}
+
+
+{#- Column → type, of a table or a query. -#}
+{% macro closure_types(what) -%}
+    {%- set types = {} -%}
+    {%- for row in run_query('describe ' ~ what).rows -%}
+        {%- do types.update({row[0]: row[1]}) -%}
+    {%- endfor -%}
+    {%- do return(types) -%}
 {%- endmacro %}
 
 
@@ -105,7 +106,8 @@
         ' using compression uncompressed' if shape.is_integer or shape.type == 'VARCHAR' else '') -%}
     {%- do closure_run([
         'create or replace table ' ~ target ~ ' (node ' ~ stored ~ ', component ' ~ stored ~ ')',
-        'drop table if exists ' ~ kept,
+        'drop table if exists ' ~ kept.edges,
+        'drop table if exists ' ~ kept.parts,
     ]) -%}
     {% call statement('main') -%}
         insert into {{ target }}
@@ -114,7 +116,9 @@
     {%- do create_indexes(target) -%}
     {#- Two nodes of one hash cannot be told apart in what is kept, so then nothing is. -#}
     {%- if is_incremental and not shape.has_clash -%}
-        {%- do closure_run(
-            ['create table ' ~ kept ~ ' as select * from ' ~ closure_scratch('keyed')]) -%}
+        {%- do closure_run([
+            'create table ' ~ kept.edges ~ ' as select * from ' ~ closure_scratch('keyed'),
+            'create table ' ~ kept.parts ~ ' as ' ~ closure_tally(closure_scratch('keyed')),
+        ]) -%}
     {%- endif -%}
 {%- endmacro %}

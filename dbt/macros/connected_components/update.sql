@@ -22,7 +22,7 @@
         {%- do adapter.commit() -%}
         {%- do return(false) -%}
     {%- endif -%}
-    {%- do closure_write_renamed(target) -%}
+    {%- do closure_write_renamed(shape, target) -%}
     {%- do closure_keep_changes(kept) -%}
     {%- do return(true) -%}
 {%- endmacro %}
@@ -42,21 +42,21 @@
     {%- set parts_sql -%}
         select part
         from (
-            {{ closure_tally('(' ~ closure_keyed(edges_sql, shape) ~ ')', 1) }}
+            {{ closure_tally('(' ~ closure_keyed(edges_sql, shape) ~ ')') }}
             union all
-            {{ closure_tally(kept, -1) }}
+            select part, -edge_count, -key_sum from {{ kept.parts }}
         )
         group by part
-        having sum(row_count) <> 0 or sum(key_sum) <> 0
+        having sum(edge_count) <> 0 or sum(key_sum) <> 0
     {%- endset -%}
     {%- set was_sql -%}
-        select part, key_a, key_b from {{ kept }} where part in (select part from {{ parts }})
+        select part, key_a, key_b from {{ kept.edges }} where part in (select part from {{ parts }})
     {%- endset -%}
     {%- set many_sql -%}
         select
             exists (from {{ parts }} where part is null)
             or 10 * ((select count(*) from {{ added }}) + (select count(*) from {{ removed }}))
-                > (select count(*) from {{ kept }})
+                > (select count(*) from {{ kept.edges }})
     {%- endset -%}
     {%- set counted = closure_fetch([
         closure_table('parts', parts_sql),
@@ -74,11 +74,8 @@
 
 
 {#- By part, how many edges there are and what the hashes of their keys sum up to. -#}
-{% macro closure_tally(keyed_edges, sign) -%}
-    select
-        part,
-        {{ sign }} * count(*) as row_count,
-        {{ sign }} * sum(hash(key_a, key_b)) as key_sum
+{% macro closure_tally(keyed_edges) -%}
+    select part, count(*) as edge_count, sum(hash(key_a, key_b)) as key_sum
     from {{ keyed_edges }}
     group by part
 {%- endmacro %}
@@ -151,40 +148,48 @@
 {%- endmacro %}
 
 
-{#- Writes the rows of the components that have another name now, and those of loose nodes. -#}
-{% macro closure_write_renamed(target) -%}
+{#-
+    Writes the rows of the components that have another name now, and those of loose nodes. Numbers
+    are overwritten where they stand; for text, replacing the rows costs half.
+-#}
+{% macro closure_write_renamed(shape, target) -%}
     {%- set is_name = 'in (select component from ' ~ closure_scratch('names') ~ ')' -%}
-    {%- set stale_sql -%}
-        select label.rowid as row_number, label.node, renamed.component
-        from {{ target }} as label
-        inner join (
-            select node, component
-            from {{ closure_scratch('renamed') }}
-            where node <> component and node {{ is_name }}
-        ) as renamed on label.component = renamed.node
-    {%- endset -%}
-    {%- set gone_sql -%}
-        select row_number from {{ closure_scratch('stale') }}
-        union all
-        select row_number from {{ closure_scratch('reopened') }}
-    {%- endset -%}
-    {%- do closure_run([
-        closure_table('stale', stale_sql),
-        'delete from ' ~ target ~ ' where rowid in (' ~ gone_sql ~ ')',
-    ]) -%}
+    {%- set outdated, reopened = closure_scratch('outdated'), closure_scratch('reopened') -%}
+    {%- set statements = [
+        closure_table('outdated', 'select node, component from ' ~ closure_scratch('renamed')
+            ~ ' where node <> component and node ' ~ is_name),
+    ] -%}
+    {%- if shape.is_integer -%}
+        {%- do statements.extend([
+            'delete from ' ~ target ~ ' where rowid in (select row_number from ' ~ reopened ~ ')',
+            'update ' ~ target ~ ' as label set component = outdated.component from ' ~ outdated
+            ~ ' as outdated where label.component = outdated.node',
+        ]) -%}
+    {%- else -%}
+        {%- do statements.extend([
+            closure_table('stale', 'select label.rowid as row_number, label.node,'
+                ~ ' outdated.component from ' ~ target ~ ' as label inner join ' ~ outdated
+                ~ ' as outdated on label.component = outdated.node'),
+            'delete from ' ~ target ~ ' where rowid in (select row_number from '
+            ~ closure_scratch('stale') ~ ' union all select row_number from ' ~ reopened ~ ')',
+            'insert into ' ~ target ~ ' select node, component from ' ~ closure_scratch('stale'),
+        ]) -%}
+    {%- endif -%}
+    {%- do closure_run(statements) -%}
     {% call statement('main') -%}
         insert into {{ target }}
-        select node, component from {{ closure_scratch('stale') }}
-        union all
         select node, component from {{ closure_scratch('renamed') }} where not node {{ is_name }}
     {%- endcall %}
 {%- endmacro %}
 
 
 {% macro closure_keep_changes(kept) -%}
+    {%- set fresh = closure_scratch('fresh') -%}
+    {%- set changed = ' where part in (select part from ' ~ closure_scratch('parts') ~ ')' -%}
     {%- do closure_run([
-        'delete from ' ~ kept
-            ~ ' where part in (select part from ' ~ closure_scratch('parts') ~ ')',
-        'insert into ' ~ kept ~ ' select part, key_a, key_b from ' ~ closure_scratch('fresh'),
+        'delete from ' ~ kept.edges ~ changed,
+        'insert into ' ~ kept.edges ~ ' select part, key_a, key_b from ' ~ fresh,
+        'delete from ' ~ kept.parts ~ changed,
+        'insert into ' ~ kept.parts ~ ' ' ~ closure_tally(fresh),
     ]) -%}
 {%- endmacro %}
