@@ -51,24 +51,18 @@ sightings as (
 
 rejected as (
     select
-        pseudonym_a,
-        pseudonym_b
+        unnest([pseudonym_a, pseudonym_b]) as pseudonym,
+        unnest([pseudonym_b, pseudonym_a]) as other_pseudonym
     from {{ ref('int_identity__decisions_judged') }}
     where decision = 'reject' and refused_reason is null
 ),
 
 parted as (
     select
-        rejected.pseudonym_a as pseudonym,
+        rejected.pseudonym,
         people.people_group
     from rejected
-    inner join people on rejected.pseudonym_b = people.pseudonym
-    union all
-    select
-        rejected.pseudonym_b as pseudonym,
-        people.people_group
-    from rejected
-    inner join people on rejected.pseudonym_a = people.pseudonym
+    inner join people on rejected.other_pseudonym = people.pseudonym
 )
 
 -- Whom a person has parted from the contact does not claim it.

@@ -26,60 +26,36 @@ links as (
     from {{ ref('refused_links') }}
 ),
 
--- Each link of an identifier that moved, seen from that end.
-touching as (
+-- Each link as either end sees it.
+seen_links as (
     select
-        moves.*,
-        links.*,
-        links.pseudonym_b as other_pseudonym
-    from moves
-    inner join links on moves.pseudonym = links.pseudonym_a
-    union all
-    select
-        moves.*,
-        links.*,
-        links.pseudonym_a as other_pseudonym
-    from moves
-    inner join links on moves.pseudonym = links.pseudonym_b
+        *,
+        unnest([pseudonym_a, pseudonym_b]) as pseudonym,
+        unnest([pseudonym_b, pseudonym_a]) as other_pseudonym
+    from links
 ),
 
--- Where its other end was before that day, and where it is later.
+-- The links of what moved: where their other end was before that day, and where it is later.
 placed as (
     select
-        touching.*,
+        moves.*,
+        seen_links.*,
         earlier.person_id as other_person_id_before,
         later.person_id as other_person_id_since
-    from touching
+    from moves
+    inner join seen_links on moves.pseudonym = seen_links.pseudonym
     left join history as earlier
         on
-            touching.other_pseudonym = earlier.pseudonym
-            and touching.changed_date > earlier.known_from
-            and touching.changed_date <= coalesce(earlier.known_to, 'infinity')
+            seen_links.other_pseudonym = earlier.pseudonym
+            and moves.changed_date > earlier.known_from
+            and moves.changed_date <= coalesce(earlier.known_to, 'infinity')
     left join history as later
         on
-            touching.other_pseudonym = later.pseudonym
-            and touching.changed_date >= later.known_from
-            and touching.changed_date < coalesce(later.known_to, 'infinity')
-),
-
--- An accepted link joins what was apart, a refused one keeps apart what was together.
-deciding as (
-    select *
-    from placed
-    where
-        (
-            is_accepted
-            and known_date <= changed_date
-            and other_person_id_since = person_id_to
-            and other_person_id_before is distinct from person_id_from
-        )
-        or (
-            not is_accepted
-            and other_person_id_before = person_id_from
-            and other_person_id_since is distinct from person_id_to
-        )
+            seen_links.other_pseudonym = later.pseudonym
+            and {{ is_known_on('later', 'moves.changed_date') }}
 )
 
+-- An accepted link joins what was apart, a refused one keeps apart what was together.
 select
     changed_date,
     person_id_from,
@@ -88,7 +64,19 @@ select
     pseudonym_a,
     pseudonym_b,
     reason
-from deciding
+from placed
+where
+    (
+        is_accepted
+        and known_date <= changed_date
+        and other_person_id_since = person_id_to
+        and other_person_id_before is distinct from person_id_from
+    )
+    or (
+        not is_accepted
+        and other_person_id_before = person_id_from
+        and other_person_id_since is distinct from person_id_to
+    )
 qualify row_number() over (
     partition by changed_date, person_id_from, person_id_to, is_accepted
     order by

@@ -35,7 +35,7 @@ past_members as (
 ),
 
 -- The same anchor as in person_identifiers, among what was known on the day.
-past as (
+anchored as (
     select
         as_of_date,
         pseudonym,
@@ -44,9 +44,8 @@ past as (
             order by first_seen_at asc nulls last, priority asc, pseudonym asc
         ) as anchor
     from past_members
-),
-
-lone as (
+    union all
+    -- What is linked to nothing is its own person on every day.
     select
         identifiers.known_date as as_of_date,
         identifiers.pseudonym,
@@ -55,35 +54,21 @@ lone as (
     cross join as_of
     anti join changed_people on identifiers.person_id = changed_people.person_id
     where identifiers.known_date < as_of.as_of_date
-),
-
-today as (
-    select
-        as_of.as_of_date,
-        identifiers.pseudonym,
-        identifiers.person_id
-    from identifiers
-    cross join as_of
-    left join changed_people on identifiers.person_id = changed_people.person_id
-    where
-        identifiers.known_date is not null
-        and coalesce(changed_people.is_known_today, true)
 )
 
 select
     as_of_date,
     pseudonym,
     left(sha256('person:' || anchor), 32) as person_id
-from past
+from anchored
 union all
 select
-    as_of_date,
-    pseudonym,
-    left(sha256('person:' || anchor), 32) as person_id
-from lone
-union all
-select
-    as_of_date,
-    pseudonym,
-    person_id
-from today
+    as_of.as_of_date,
+    identifiers.pseudonym,
+    identifiers.person_id
+from identifiers
+cross join as_of
+left join changed_people on identifiers.person_id = changed_people.person_id
+where
+    identifiers.known_date is not null
+    and coalesce(changed_people.is_known_today, true)

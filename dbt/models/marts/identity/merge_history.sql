@@ -17,22 +17,21 @@ days as (
     select * from {{ ref('int_identity_history__days_recorded') }}
 ),
 
+kept as (
+    {{ rows_so_far({
+        'change': 'varchar', 'changed_date': 'date',
+        'person_id_from': 'varchar', 'person_id_to': 'varchar',
+        'pseudonym_a': 'varchar', 'pseudonym_b': 'varchar',
+    }) }}
+),
+
 -- Which link had joined what falls apart again, should it be gone from the data.
 earlier_merges as (
-    {% if is_incremental() %}
-        select * from {{ this }}
-        where change = 'merge'
-        qualify row_number() over (
-            partition by person_id_from, person_id_to order by changed_date desc
-        ) = 1
-    {% else %}
-        select
-            cast(null as varchar) as person_id_from,
-            cast(null as varchar) as person_id_to,
-            cast(null as varchar) as pseudonym_a,
-            cast(null as varchar) as pseudonym_b
-        where false
-    {% endif %}
+    select * from kept
+    where change = 'merge'
+    qualify row_number() over (
+        partition by person_id_from, person_id_to order by changed_date desc
+    ) = 1
 )
 
 select

@@ -1,7 +1,9 @@
+{#- The days of this run are recorded anew, should an earlier run have recorded them. -#}
 {{ config(
     materialized='incremental', full_refresh=false, on_schema_change='fail',
     incremental_strategy='delete+insert', unique_key=['pseudonym', 'known_from'],
-    post_hook='delete from {{ this }} where known_to <= known_from',
+    pre_hook="{% if is_incremental() %}delete from {{ this }} where known_from >= (select "
+        ~ "min(as_of_date) from {{ ref('int_identity_history__days_recorded') }}){% endif %}",
 ) }}
 with people as (
     select * from {{ ref('int_identity_history__people_dated') }}
@@ -16,26 +18,17 @@ days as (
 ),
 
 kept as (
-    {% if is_incremental() %}
-        select * from {{ this }}
-    {% else %}
-        select
-            cast(null as varchar) as pseudonym,
-            cast(null as varchar) as person_id,
-            cast(null as date) as known_from,
-            cast(null as date) as known_to
-        where false
-    {% endif %}
+    {{ rows_so_far({
+        'pseudonym': 'varchar', 'person_id': 'varchar', 'known_from': 'date', 'known_to': 'date',
+    }) }}
 ),
 
--- What was in force before the days of this run. Run again, they are recorded anew.
+-- What was in force before the days of this run.
 before as (
     select kept.*
     from kept
-    cross join days
-    where
-        kept.known_from < days.first_date
-        and coalesce(kept.known_to >= days.first_date, true)
+    inner join days on kept.known_from < days.first_date
+    where coalesce(kept.known_to >= days.first_date, true)
 ),
 
 settled as (
@@ -52,14 +45,12 @@ stated as (
         before.known_from as as_of_date,
         before.person_id
     from before
-    anti join settled on before.pseudonym = settled.pseudonym
     union all
     select
         people.pseudonym,
         people.as_of_date,
         people.person_id
     from people
-    anti join settled on people.pseudonym = settled.pseudonym
     union all
     -- Gone from the data: from today on it belongs to nobody.
     select
@@ -72,47 +63,18 @@ stated as (
 ),
 
 changed as (
-    select *
+    select stated.*
     from stated
+    anti join settled on stated.pseudonym = settled.pseudonym
     qualify
-        person_id is distinct from
-        lag(person_id) over (partition by pseudonym order by as_of_date)
-),
-
-intervals as (
-    select
-        pseudonym,
-        person_id,
-        as_of_date as known_from,
-        lead(as_of_date) over (partition by pseudonym order by as_of_date) as known_to
-    from changed
-    qualify person_id is not null
-),
-
--- Recorded by an earlier run of the same day, and no longer so: closed as never in force.
-obsolete as (
-    select
-        kept.pseudonym,
-        kept.person_id,
-        kept.known_from,
-        kept.known_from as known_to
-    from kept
-    cross join days
-    anti join intervals
-        on kept.pseudonym = intervals.pseudonym and kept.known_from = intervals.known_from
-    where kept.known_from >= days.first_date
+        stated.person_id is distinct from
+        lag(stated.person_id) over (partition by stated.pseudonym order by stated.as_of_date)
 )
 
 select
     pseudonym,
     person_id,
-    known_from,
-    known_to
-from intervals
-union all
-select
-    pseudonym,
-    person_id,
-    known_from,
-    known_to
-from obsolete
+    as_of_date as known_from,
+    lead(as_of_date) over (partition by pseudonym order by as_of_date) as known_to
+from changed
+qualify person_id is not null

@@ -10,17 +10,15 @@ identifiers as (
     select * from {{ ref('person_identifiers') }}
 ),
 
+kept as (
+    {{ rows_so_far({'as_of_date': 'date', 'recorded_date': 'date'}) }}
+),
+
 recorded as (
-    {% if is_incremental() %}
-        select
-            max(as_of_date) as newest_date,
-            min(recorded_date) as first_recorded_date
-        from {{ this }}
-    {% else %}
-        select
-            cast(null as date) as newest_date,
-            cast(null as date) as first_recorded_date
-    {% endif %}
+    select
+        max(as_of_date) as newest_date,
+        min(recorded_date) as first_recorded_date
+    from kept
 ),
 
 -- No row for a day before the newest: later days were built on what was recorded for them.
