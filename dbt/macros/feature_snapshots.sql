@@ -18,6 +18,32 @@
     {%- endif -%}
 {%- endmacro %}
 
+{#- How many rows the snapshots that are due will have. -#}
+{% macro due_snapshots() -%}
+    select
+        as_of_date as day,
+        count(*) as row_count
+    from {{ ref('int_features__snapshots_spined') }}
+    where is_due
+    group by as_of_date
+{%- endmacro %}
+
+{#- A row of the last run that would be made again as it is. -#}
+{% macro is_kept_snapshot() -%}
+    (as_of_date, inputs_version) in (
+        select (as_of_date, inputs_version) from {{ ref('int_features__days_compared') }}
+    )
+{%- endmacro %}
+
+{#- How many events sessions are made of, day by day. -#}
+{% macro event_days() -%}
+    select
+        occurred_date as day,
+        count(*) as row_count
+    from {{ ref('int_events__web_unioned') }}
+    group by occurred_date
+{%- endmacro %}
+
 {#- A hash of the definitions of all features: snapshots made by other ones are made again. -#}
 {% macro feature_code_version() -%}
     {%- set parts = [
@@ -34,8 +60,8 @@
 {%- endmacro %}
 
 {#-
-    dbt's own rule, and one more: an incremental model whose table has other columns than its
-    contract is made anew. Without it a new feature would need a flag on the next run.
+    dbt's own rule, and one more: a model that keeps rows, and whose table has other columns than its
+    contract, is made anew. Without it a new feature would need a flag on the next run.
 -#}
 {% macro should_full_refresh() -%}
     {%- set configured = config.get('full_refresh') -%}

@@ -1,3 +1,4 @@
+{{ config(materialized='table') }}
 with orders as (
     select * from {{ ref('int_orders__orders_aggregated') }}
 ),

@@ -1,3 +1,7 @@
+{{ config(
+    materialized='in_batches', batch_day='session_date', batch_rows=10_000_000,
+    batch_counts='event_days',
+) }}
 with events as (
     select
         *,

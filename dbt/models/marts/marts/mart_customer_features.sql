@@ -1,9 +1,7 @@
+-- depends_on: {{ ref('int_features__days_compared') }}
 {{ config(
-    materialized='incremental', on_schema_change='fail',
-    incremental_strategy='delete+insert', unique_key='as_of_date',
-    post_hook="delete from {{ this }} where (as_of_date, inputs_version) not in (
-        select (as_of_date, inputs_version) from {{ ref('int_features__days_compared') }}
-    )",
+    materialized='in_batches', batch_day='as_of_date', batch_rows=2_000_000,
+    batch_counts='due_snapshots', kept='is_kept_snapshot',
 ) }}
 with snapshots as (
     select

@@ -1,0 +1,117 @@
+"""The materialisation `in_batches`, as shipped, in a dbt project of its own."""
+
+import re
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import duckdb
+import pytest
+from dbt.adapters.duckdb.connections import DuckDBConnectionManager
+from dbt.cli.main import dbtRunner
+from dbt_common.events.base_types import EventMsg
+
+from dagster_project.settings import PROJECT_DIR
+
+MACRO = PROJECT_DIR / "dbt/macros/materializations/in_batches.sql"
+PROJECT = """
+name: batches
+version: "1.0.0"
+config-version: 2
+profile: batches
+flags: {send_anonymous_usage_stats: false}
+"""
+PROFILE = "batches: {target: it, outputs: {it: {type: duckdb, path: '%s', threads: 1}}}"
+MACROS = """
+{% macro every_day() %}select day, count(*) as row_count from facts group by day{% endmacro %}
+{% macro due_days() %}{{ every_day() }} having day not in (select day from held){% endmacro %}
+{% macro is_held() %}day in (select day from held){% endmacro %}
+"""
+MODELS = {
+    "made_anew": """
+        {{ config(materialized='in_batches', batch_day='day', batch_rows=250_000,
+                  batch_counts='every_day') }}
+        select day, n from facts
+    """,
+    "kept": """
+        {{ config(materialized='in_batches', batch_day='day', batch_rows=1,
+                  batch_counts='due_days', kept='is_held') }}
+        select day, n, {{ var('run') }} as run from facts
+    """,
+    # In the same process: DuckDB has hidden rows of a table made in one transaction from a join.
+    "reader": """
+        {{ config(materialized='table') }}
+        select count(*) as row_count from facts
+        inner join {{ ref('made_anew') }} as made on facts.day = made.day and facts.n = made.n
+    """,
+}
+
+
+class Project:
+    """A dbt project with the shipped macro, and what its runs inserted."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder, self.inserted = folder, []
+        for name in ("macros", "models"):
+            (folder / name).mkdir()
+        shutil.copy(MACRO, folder / "macros")
+        (folder / "macros/days.sql").write_text(MACROS)
+        (folder / "dbt_project.yml").write_text(PROJECT)
+        (folder / "profiles.yml").write_text(PROFILE % (folder / "batches.duckdb"))
+        for name, sql in MODELS.items():
+            (folder / f"models/{name}.sql").write_text(sql)
+
+    def query(self, sql: str) -> list[tuple]:
+        with duckdb.connect(self._folder / "batches.duckdb") as connection:
+            return connection.execute(sql).fetchall()
+
+    def run(self, number: int) -> None:
+        """Make all models; they must succeed."""
+        self.inserted.clear()
+        where = ["--project-dir", str(self._folder), "--profiles-dir", str(self._folder)]
+        made = dbtRunner(callbacks=[self._listen]).invoke(
+            ["--log-level-file", "debug", "run", "--vars", f"run: {number}", *where]
+        )
+        DuckDBConnectionManager.close_all_connections()
+        assert made.success, made.exception or [result.message for result in made.result]
+
+    def _listen(self, event: EventMsg) -> None:
+        if event.info.name == "SQLQuery" and "insert into" in event.data.sql:
+            first, last = re.findall(r"date '([-\d]+)'", event.data.sql)
+            self.inserted.append((event.data.node_info.node_name, first, last))
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Iterator[Project]:
+    """Facts of three days, two of them too many for one batch."""
+    project = Project(tmp_path)
+    project.query("create table held (day date)")
+    project.query(
+        "create table facts as select date '2026-01-01' + (n // 200_000)::integer as day, n "
+        "from range(450_000) as numbers(n)"
+    )
+    return project
+
+
+def test_days_come_in_batches_and_every_row_is_there_at_once(project: Project) -> None:
+    for number in (1, 2):
+        project.run(number)
+        assert [days for model, *days in project.inserted if model == "made_anew"] == [
+            ["2026-01-01", "2026-01-01"],
+            ["2026-01-02", "2026-01-03"],
+        ]
+        assert project.query("from made_anew except from facts") == []
+        assert project.query("select count(*) from made_anew") == [(450_000,)]
+        assert project.query("from reader") == [(450_000,)]
+
+
+def test_rows_that_stay_are_not_made_again_and_others_go(project: Project) -> None:
+    project.run(1)
+    project.query("insert into held values ('2026-01-01'), ('2026-01-04')")
+    project.query("delete from facts where day = '2026-01-03'")
+    project.run(2)
+    assert [days for model, *days in project.inserted if model == "kept"] == [
+        ["2026-01-02", "2026-01-02"]
+    ]
+    found = project.query("select day::varchar, run, count(*) from kept group by all order by all")
+    assert found == [("2026-01-01", 1, 200_000), ("2026-01-02", 2, 200_000)]
