@@ -50,6 +50,7 @@ class Warehouse(dg.ConfigurableResource):
 
     home: str
     lock_timeout_seconds: float = 600.0
+    memory_limit: str = "80%"
 
     @property
     def path(self) -> Path:
@@ -92,6 +93,7 @@ class Warehouse(dg.ConfigurableResource):
             connection = self._opened()
             try:
                 connection.execute("set TimeZone = 'UTC'")
+                connection.execute(f"set memory_limit = '{self.memory_limit}'")
                 if vault:
                     connection.execute(f"attach '{Path(self.home) / 'vault.duckdb'}' as vault")
                 yield connection
@@ -232,7 +234,11 @@ class Warehouse(dg.ConfigurableResource):
 
 def warehouse_of(settings: Settings) -> Warehouse:
     """The door to the warehouse of a state folder."""
-    return Warehouse(home=str(settings.home), lock_timeout_seconds=settings.lock_timeout_seconds)
+    return Warehouse(
+        home=str(settings.home),
+        lock_timeout_seconds=settings.lock_timeout_seconds,
+        memory_limit=settings.memory_limit,
+    )
 
 
 def _replace_rows(connection: duckdb.DuckDBPyConnection, write: Write) -> None:

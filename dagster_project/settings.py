@@ -5,6 +5,7 @@ What does not: anything that opens a file or a database, except the state folder
 """
 
 import os
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import date
@@ -25,6 +26,7 @@ class Settings:
     ``as_of`` is None when the newest day in the data decides.
     ``forget_missing`` lets a rebuild go on without landing files that are gone.
     ``kept_runs`` is how many runs, and days of scores, are kept of each model.
+    ``memory_limit`` is what DuckDB may hold before it writes to disk: "4GB", or a share of all.
     ``pseudonym_key`` is None when the key of the state folder is used.
     """
 
@@ -34,6 +36,7 @@ class Settings:
     as_of: date | None = None
     pseudonym_key: str | None = field(default=None, repr=False)
     lock_timeout_seconds: float = 600.0
+    memory_limit: str = "80%"
     report_url: str = "http://localhost:3001"
     forget_missing: bool = False
     kept_runs: int = 10
@@ -65,6 +68,7 @@ class Settings:
             report_url=environment.get("DSEGMENT_REPORT_URL", "http://localhost:3001").rstrip("/"),
             kept_runs=_count(environment.get("DSEGMENT_KEPT_RUNS", "10")),
             lock_timeout_seconds=_seconds(environment.get("DSEGMENT_LOCK_TIMEOUT", "600")),
+            memory_limit=_memory(environment.get("DSEGMENT_MEMORY_LIMIT", "80%")),
         )
 
     @property
@@ -167,6 +171,7 @@ class Settings:
             "DSEGMENT_PROJECT": str(self.project_dir),
             "DAGSTER_HOME": str(self.dagster_home),
             "DSEGMENT_WAREHOUSE": str(self.warehouse_path),
+            "DSEGMENT_MEMORY_LIMIT": self.memory_limit,
             "DBT_TARGET_PATH": str(self.dbt_state_dir / "target"),
             "DBT_LOG_PATH": str(self.dbt_state_dir / "logs"),
             "DBT_PROFILES_DIR": str(self.dbt_dir),
@@ -183,6 +188,15 @@ def _seconds(text: str) -> float:
         raise SettingsError(
             f"DSEGMENT_LOCK_TIMEOUT is {text!r}; write a number of seconds, e.g. 600."
         ) from None
+
+
+def _memory(text: str) -> str:
+    # DuckDB would say so too, but in the middle of a run.
+    if not re.fullmatch(r"\d+(\.\d+)? ?(%|[KMGT]i?B)", text):
+        raise SettingsError(
+            f"DSEGMENT_MEMORY_LIMIT is {text!r}; write an amount or a share, e.g. 4GB or 50%."
+        )
+    return text
 
 
 def _count(text: str) -> int:

@@ -10,6 +10,7 @@ import dagster as dg
 import polars as pl
 
 from dagster_project.assets.model_runs import keep_lists, model_spec, refused
+from dagster_project.assets.samples import features_known, in_sample
 from dagster_project.feature_dictionary import feature_policies
 from dagster_project.resources import Warehouse
 from dagster_project.settings import Settings
@@ -52,17 +53,9 @@ def campaigns_asset(
 def _sends(warehouse: Warehouse) -> dict[str, pl.DataFrame]:
     """Return all customers of today, and the past of as many as training needs."""
     mart = "marts.mart_campaign_responses"
-    every = max(-(-warehouse.counts([mart])[mart] // MOST_TRAINING_SENDS), 1)
-    chosen = {"day": warehouse.as_of(), "every": every}
-    names = ", ".join(("customer_id", "as_of_date", *CUSTOMER_FACTS))
+    chosen = in_sample(warehouse, mart, MOST_TRAINING_SENDS)
+    sent = f"{chosen} and customer_id in (select customer_id from {mart})"
     return {
-        "responses": warehouse.read(
-            f"select * from {mart} where hash(customer_id) % $every = 0", {"every": every}
-        ),
-        "features": warehouse.read(
-            f"select {names} from marts.mart_customer_features "
-            "where as_of_date = $day or ("
-            f"hash(customer_id) % $every = 0 and customer_id in (select customer_id from {mart}))",
-            chosen,
-        ),
+        "responses": warehouse.read(f"select * from {mart} where {chosen}"),
+        "features": features_known(warehouse, ("customer_id", "as_of_date", *CUSTOMER_FACTS), sent),
     }

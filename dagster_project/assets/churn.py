@@ -4,7 +4,7 @@ What belongs here: which marts feed the model, keeping its file and record, what
 What does not: fitting, judging and the decision between two models (``ml/``).
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import dagster as dg
@@ -20,19 +20,24 @@ from dagster_project.assets.model_runs import (
 )
 from dagster_project.assets.pictures import churn_pictures, table
 from dagster_project.assets.retention import forget_old
+from dagster_project.assets.samples import features_known, in_sample
 from dagster_project.feature_dictionary import feature_policies
 from dagster_project.resources import Warehouse, Write
 from dagster_project.settings import Settings
 from dagster_project.tables import CHURN_SCORES
-from ml.churn import ChurnResult, score_customers
+from ml.churn import FEATURES, ChurnResult, score_customers
+from ml.churn_training import KEY
 from ml.errors import ModelRefused
 from ml.fairness import fairness_by_group, fairness_gaps
+from ml.feature_policy import FeaturePolicy, needed_policies
 from ml.serving import Served
 
-FEATURES = dg.AssetKey(["marts", "mart_customer_features"])
-LABELS = dg.AssetKey(["marts", "mart_churn_labels"])
+FEATURES_KEY = dg.AssetKey(["marts", "mart_customer_features"])
+LABELS_KEY = dg.AssetKey(["marts", "mart_churn_labels"])
 CUSTOMERS = dg.AssetKey(["core", "dim_customers"])
 CHURN_SCORES_KEY = dg.AssetKey([CHURN_SCORES.schema, CHURN_SCORES.name])
+# Each of the cut-offs is trained and judged on at most a fifth of it.
+MOST_HISTORY_ROWS = 1_000_000
 # Groups that a score should treat alike, where a source tells them.
 GROUPS = ("age_band", "income_band", "marital_status", "household_composition")
 # A group whose mean score is further from what it did is told of as a warning.
@@ -44,7 +49,7 @@ def churn_asset(settings: Settings, train_churn: Callable[..., ChurnResult]) -> 
 
     @dg.multi_asset(
         name="churn_scores",
-        specs=[model_spec(CHURN_SCORES, [FEATURES, LABELS, CUSTOMERS])],
+        specs=[model_spec(CHURN_SCORES, [FEATURES_KEY, LABELS_KEY, CUSTOMERS])],
         check_specs=[
             dg.AssetCheckSpec(
                 "groups_are_treated_alike",
@@ -59,16 +64,15 @@ def churn_asset(settings: Settings, train_churn: Callable[..., ChurnResult]) -> 
         context: dg.AssetExecutionContext, warehouse: Warehouse
     ) -> dg.MaterializeResult:
         warehouse.require_gates(["marts.mart_customer_features", "marts.mart_churn_labels"])
-        features = warehouse.read("marts.mart_customer_features")
-        labels = warehouse.read("marts.mart_churn_labels")
         policies = feature_policies(settings.project_dir)
+        features, labels = _known(warehouse, policies)
         try:
             result = train_churn(features, labels, policies=policies)
         except ModelRefused as refusal:
             unjudged = [_fairness(f"No model could be judged: {refusal}.")]
             return refused(context, warehouse, CHURN_SCORES, refusal, unjudged)
         run = saved_run(
-            context, settings, CHURN_SCORES.name, result, result.model, [FEATURES, LABELS]
+            context, settings, CHURN_SCORES.name, result, result.model, [FEATURES_KEY, LABELS_KEY]
         )
         served, runs = compete(settings, warehouse, run, result)
         context.log.info(f"The new churn model was {served.told()}.")
@@ -86,13 +90,24 @@ def churn_asset(settings: Settings, train_churn: Callable[..., ChurnResult]) -> 
         )
         forget_old(settings, warehouse, CHURN_SCORES, run.model_name)
         context.log_event(dg.AssetMaterialization(asset_key=MODEL_RUNS_KEY))
-        groups = result.holdout.join(warehouse.read("core.dim_customers"), on="customer_id")
+        known = warehouse.read(f"select customer_id, {', '.join(GROUPS)} from core.dim_customers")
+        groups = result.holdout.join(known, on="customer_id")
         return dg.MaterializeResult(
             metadata=_metadata(result, served, scores, importance),
             check_results=[_judged_fairness(groups)],
         )
 
     return score_churn
+
+
+def _known(
+    warehouse: Warehouse, policies: Mapping[str, FeaturePolicy]
+) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """Features of all customers of today and, with labels, of as many before as training needs."""
+    chosen = in_sample(warehouse, "marts.mart_customer_features", MOST_HISTORY_ROWS)
+    columns = (*KEY, *needed_policies(policies, FEATURES))
+    features = features_known(warehouse, columns, chosen)
+    return features, warehouse.read(f"select * from marts.mart_churn_labels where {chosen}")
 
 
 def _metadata(

@@ -11,6 +11,7 @@ import dagster as dg
 import polars as pl
 
 from dagster_project.assets.model_runs import keep_lists, model_spec, refused
+from dagster_project.assets.samples import features_known, in_sample
 from dagster_project.resources import Warehouse
 from dagster_project.settings import Settings
 from dagster_project.tables import CATEGORY_PROPENSITY, RECOMMENDATIONS
@@ -85,14 +86,12 @@ def _purchases(warehouse: Warehouse) -> dict[str, pl.DataFrame]:
 
 def _windows(warehouse: Warehouse) -> dict[str, pl.DataFrame]:
     """All customers of today, and of the days before as many as training needs."""
-    as_of = warehouse.as_of()
-    customers = warehouse.counts(["core.dim_customers"])["core.dim_customers"]
-    chosen = {"day": as_of, "every": max(-(-customers // MOST_TRAINING_CUSTOMERS), 1)}
-    where = "where as_of_date = $day or hash(customer_id) % $every = 0"
-    names = ", ".join(("customer_id", "as_of_date", *category_propensity.CUSTOMER_FACTS))
+    chosen = in_sample(warehouse, "core.dim_customers", MOST_TRAINING_CUSTOMERS)
+    names = ("customer_id", "as_of_date", *category_propensity.CUSTOMER_FACTS)
     return {
-        "windows": warehouse.read(f"select * from marts.mart_department_windows {where}", chosen),
-        "features": warehouse.read(
-            f"select {names} from marts.mart_customer_features {where}", chosen
+        "windows": warehouse.read(
+            f"select * from marts.mart_department_windows where as_of_date = $day or {chosen}",
+            {"day": warehouse.as_of()},
         ),
+        "features": features_known(warehouse, names, chosen),
     }

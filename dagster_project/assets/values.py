@@ -13,6 +13,7 @@ from dagster_project.assets.champions import HORIZONS, compete
 from dagster_project.assets.model_runs import MODEL_RUNS_KEY, model_spec, outcome, saved_run
 from dagster_project.assets.pictures import value_picture
 from dagster_project.assets.retention import forget_old
+from dagster_project.assets.samples import in_sample
 from dagster_project.feature_dictionary import feature_policies
 from dagster_project.resources import Warehouse, Write
 from dagster_project.settings import Settings
@@ -28,13 +29,6 @@ FEATURES_KEY = dg.AssetKey(["marts", "mart_customer_features"])
 LABELS_KEY = dg.AssetKey(["marts", "mart_value_labels"])
 MOST_TRAINING_ROWS = 150_000
 _COLUMNS = ", ".join(dict.fromkeys((*KEY, *READ, *FEATURES)))
-# Whole customers, so that each keeps all its snapshots; a hash, so that they stay the same ones.
-_IN_SAMPLE = f"""
-    hash(customer_id) % (
-        select cast(ceil(count(*) / {MOST_TRAINING_ROWS}) as ubigint)
-        from marts.mart_customer_features
-    ) = 0
-"""
 
 
 def value_asset(
@@ -113,8 +107,9 @@ def _predictions(
 
 
 def _sampled(warehouse: Warehouse) -> tuple[pl.DataFrame, pl.DataFrame]:
+    chosen = in_sample(warehouse, "marts.mart_customer_features", MOST_TRAINING_ROWS)
     return tuple(
-        warehouse.read(f"select {columns} from marts.{mart} where {_IN_SAMPLE}")
+        warehouse.read(f"select {columns} from marts.{mart} where {chosen}")
         for mart, columns in (("mart_customer_features", _COLUMNS), ("mart_value_labels", "*"))
     )
 
