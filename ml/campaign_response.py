@@ -38,7 +38,7 @@ from ml.feature_policy import (
     policies_as_parts,
     policies_from_parts,
 )
-from ml.judgement import CutOff, judge_cut_offs, logistic_rival
+from ml.judgement import CutOff, calibration_table, judge_cut_offs, lift_table, logistic_rival
 from ml.model_runs import as_figures
 from ml.trained_on import digest_of
 
@@ -204,14 +204,12 @@ def train_campaign_response(
     refuse_rows(later, f"the campaigns from {cut_off} on", *least)
     train, holdout = send_matrix(past, policies), send_matrix(later, policies)
     tried = ResponseModel.fit(past, train, policies, settings)
-    scores = {kind: tried.score(kind, holdout) for kind in KINDS}
+    said = {kind: tried.score(kind, holdout) for kind in KINDS}
     for name in BASELINES:
         places = [FEATURES.index(column) for column in BASELINES[name]]
-        scores[name] = logistic_rival(train[:, places], outcome_of(past), holdout[:, places])
+        said[name] = logistic_rival(train[:, places], outcome_of(past), holdout[:, places])
     outcome = outcome_of(later)
-    (judged,), _ = judge_cut_offs(
-        [CutOff(later["customer_id"], outcome, scores)], seed=settings.seed
-    )
+    (judged,), _ = judge_cut_offs([CutOff(later["customer_id"], outcome, said)], seed=settings.seed)
     today = features["as_of_date"].max()
     published = ResponseModel.fit(known, send_matrix(known, policies), policies, settings)
     return CampaignResponse(
@@ -234,6 +232,9 @@ def train_campaign_response(
                 "row_counts": {"training": past.height, "holdout": later.height},
                 "customer_count": later["customer_id"].n_unique(),
                 **judged.with_intervals(),
+                # Of the model that is published.
+                "lift": lift_table(outcome, said[UNPLANNED]).to_dicts(),
+                "calibration": calibration_table(outcome, said[UNPLANNED]).to_dicts(),
             }
         ),
     )

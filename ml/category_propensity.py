@@ -23,7 +23,7 @@ from ml.averaged_pair import AveragedPair, PairSettings
 from ml.calibration import UNCHANGED, Line, calibrated, calibration_line
 from ml.champion import Contest
 from ml.errors import BadFeature, NotEnoughHistory, OneClassLabel, RepeatedCustomer
-from ml.judgement import CutOff, judge_cut_offs, logistic_rival
+from ml.judgement import CutOff, calibration_table, judge_cut_offs, lift_table, logistic_rival
 from ml.model_runs import as_figures
 from ml.trained_on import digest_of
 
@@ -181,6 +181,7 @@ def train_category_propensity(
         for one, line in zip(tried, lines, strict=False)
     ]
     each, mean = judge_cut_offs(judged, seed=settings.seed)
+    latest = judged[0].outcome, judged[0].scores["model"]
     training = pl.concat(grids.values())
     newest = features.filter(pl.col("as_of_date") == today)
     return CategoryPropensity(
@@ -214,6 +215,8 @@ def train_category_propensity(
                     {"as_of_date": one.day} | figures.with_intervals()
                     for one, figures in zip(tried, each, strict=False)
                 ],
+                "lift": lift_table(*latest).to_dicts(),
+                "calibration": calibration_table(*latest).to_dicts(),
             }
         ),
     )

@@ -58,6 +58,14 @@ BASELINES: dict[str, tuple[str, ...]] = {
     "rfm_logistic": ("recency_days", "order_count_365d", "spend_amount_365d"),
 }
 
+# What a row and its event are called in the metrics of a run.
+WORDS = {
+    "row_count": "customer_count",
+    "event_count": "churned_count",
+    "event_share": "churned_share",
+    "mean_score": "mean_churn_score",
+}
+
 # A window of 28 days, not of 30 as well: it spans whole weeks. What a company does not measure
 # never varies, and is left out by itself.
 FEATURES: tuple[str, ...] = (
@@ -156,6 +164,7 @@ def train_and_score(
     latest, holdout = judgement[0][0], trial.holdout
     score = trial.cut_offs[0].scores["model"]
     outcome = trial.cut_offs[0].outcome
+    lift, calibration = lift_table(outcome, score), calibration_table(outcome, score)
 
     training = method.sampled(labelled)
     # No model has seen the snapshot that it speaks of, the judged one of the holdout included.
@@ -175,8 +184,8 @@ def train_and_score(
         holdout_date=trial.days[0],
         scores=scores,
         model=published,
-        lift=lift_table(outcome, score),
-        calibration=calibration_table(outcome, score),
+        lift=lift,
+        calibration=calibration,
         importance=importance,
         holdout=holdout.with_columns(churn_score=pl.Series(score)),
         contest=Contest(
@@ -215,8 +224,8 @@ def train_and_score(
                 "mean_of_cut_offs": judged_mean.with_intervals(),
                 "segment_models": trial.segment_evidence,
                 "calibration_line": line,
-                "lift": lift_table(outcome, score).to_dicts(),
-                "calibration": calibration_table(outcome, score).to_dicts(),
+                "lift": lift.rename(WORDS, strict=False).to_dicts(),
+                "calibration": calibration.rename(WORDS, strict=False).to_dicts(),
                 "importance": importance.to_dicts(),
                 "training_row_count": trial.train.height,
                 "training_snapshots": trial.train["as_of_date"].unique().sort().to_list(),

@@ -221,23 +221,23 @@ class RankedOutcomes:
 
 
 def lift_table(outcome: np.ndarray, score: np.ndarray) -> pl.DataFrame:
-    """Return one row per tenth of customers, the likeliest to churn first."""
+    """Return one row per tenth of the rows, the highest score first: what happened in each."""
     place = pl.Series(-score).rank("ordinal").to_numpy() - 1
     return (
         pl.DataFrame({"decile": place * 10 // len(score) + 1, "y": outcome, "score": score})
         .group_by("decile")
         .agg(
-            customer_count=pl.len().cast(pl.Int64),
-            churned_count=pl.col("y").sum(),
-            churned_share=pl.col("y").mean(),
-            mean_churn_score=pl.col("score").mean(),
+            row_count=pl.len().cast(pl.Int64),
+            event_count=pl.col("y").sum(),
+            event_share=pl.col("y").mean(),
+            mean_score=pl.col("score").mean(),
         )
         .sort("decile")
         .with_columns(
             pl.col("decile").cast(pl.Int64),
-            pl.col("churned_count").cast(pl.Int64),
-            lift=pl.col("churned_share") / outcome.mean(),
-            captured_share=pl.col("churned_count").cum_sum() / outcome.sum(),
+            pl.col("event_count").cast(pl.Int64),
+            lift=pl.col("event_share") / outcome.mean(),
+            captured_share=pl.col("event_count").cum_sum() / outcome.sum(),
         )
         .with_columns(cs.float().round(6))
     )
@@ -250,17 +250,17 @@ def calibration_table(outcome: np.ndarray, score: np.ndarray, bins: int = 10) ->
         pl.DataFrame({"band": band, "y": outcome, "score": score})
         .group_by("band")
         .agg(
-            customer_count=pl.len().cast(pl.Int64),
-            mean_churn_score=pl.col("score").mean(),
-            churned_share=pl.col("y").mean(),
+            row_count=pl.len().cast(pl.Int64),
+            mean_score=pl.col("score").mean(),
+            event_share=pl.col("y").mean(),
         )
         .sort("band")
         .select(
             score_from=pl.col("band") / bins,
             score_to=(pl.col("band") + 1) / bins,
-            customer_count="customer_count",
-            mean_churn_score="mean_churn_score",
-            churned_share="churned_share",
+            row_count="row_count",
+            mean_score="mean_score",
+            event_share="event_share",
         )
         .with_columns(cs.float().round(6))
     )

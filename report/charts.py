@@ -8,6 +8,7 @@ chart is right in light, in dark and on paper. That is why shades are made by op
 cannot be interpolated). Width is the container's; what does not fit a phone hides by `width`.
 """
 
+from dataclasses import dataclass
 from typing import Any
 
 import altair as alt
@@ -22,6 +23,20 @@ CLUSTER_COLOURS = ("#0072B2", "#C75300", "#00805E", "#A8488F", "#7A6A00", "#3F7F
 FONT = 'system-ui, -apple-system, "Segoe UI", Roboto, "Noto Sans", "Noto Sans KR", sans-serif'
 _WIDE = "width > 460"
 _ROW = 44
+
+
+@dataclass(frozen=True)
+class Event:
+    """What a score foretells, in words: its rows, what happened to them, and how many those are."""
+
+    rows: str
+    happened: str
+    counted: str
+
+
+CHURN = Event("customers", "Stopped buying", "Customers who stopped")
+REDEMPTION = Event("customers sent a campaign", "Redeemed a coupon", "Customers who redeemed")
+PURCHASE = Event("customers and departments", "Bought there", "Customers who bought there")
 
 
 def cluster_colour(position: int) -> str:
@@ -150,31 +165,31 @@ def cluster_map(
     return _spec(alt.layer(dots, badge, number), height=height)
 
 
-def churn_lift(deciles: pl.DataFrame, base_rate: float) -> dict[str, Any]:
-    """Draw how many of each tenth by score stopped buying, beside the average.
+def lift(deciles: pl.DataFrame, base_rate: float, event: Event) -> dict[str, Any]:
+    """Draw how often the event came in each tenth by score, beside the average.
 
-    One row per tenth, highest score first: decile, churned_share, churned_count, customer_count.
+    One row per tenth, highest score first: decile, event_share, event_count, row_count.
     """
     x = alt.X(
         "decile:O",
         axis=alt.Axis(
-            title="Tenths of customers, highest score first",
+            title=f"Tenths of {event.rows}, highest score first",
             labelAngle=0,
             domain=False,
             ticks=False,
         ),
     )
-    highest = max(deciles["churned_share"].max(), base_rate)
+    highest = max(deciles["event_share"].max(), base_rate)
     y = alt.Y(
-        "churned_share:Q",
+        "event_share:Q",
         axis=alt.Axis(format="%", tickCount=4, title=None),
         scale=alt.Scale(domain=[0, min(1.12 * highest, 1.08)], nice=False),
     )
     tooltip = [
         alt.Tooltip("decile:O", title="Tenth"),
-        alt.Tooltip("churned_share:Q", title="Stopped buying", format=".1%"),
-        alt.Tooltip("churned_count:Q", title="Customers who stopped", format=","),
-        alt.Tooltip("customer_count:Q", title="of", format=","),
+        alt.Tooltip("event_share:Q", title=event.happened, format=".1%"),
+        alt.Tooltip("event_count:Q", title=event.counted, format=","),
+        alt.Tooltip("row_count:Q", title="of", format=","),
     ]
     base = alt.Chart(deciles)
     bars = base.mark_bar(fill=ACCENT, cornerRadiusEnd=3).encode(
@@ -183,7 +198,7 @@ def churn_lift(deciles: pl.DataFrame, base_rate: float) -> dict[str, Any]:
         opacity=alt.when(alt.datum.decile == 1).then(alt.value(1)).otherwise(alt.value(0.55)),
         tooltip=tooltip,
     )
-    words = {"x": x, "y": y, "text": alt.Text("churned_share:Q", format=".0%")}
+    words = {"x": x, "y": y, "text": alt.Text("event_share:Q", format=".0%")}
     look = {"dy": -9, "fontSize": 11.5, "fontWeight": 600}
     # A rim in the colour of the paper keeps a figure readable where the average crosses it.
     rim = base.mark_text(**look, stroke=SURFACE, strokeWidth=5, aria=False).encode(**words)
@@ -230,26 +245,26 @@ def score_distribution(bands: pl.DataFrame) -> dict[str, Any]:
     return _spec(alt.layer(bars), height=220)
 
 
-def reliability(bands: pl.DataFrame) -> dict[str, Any]:
+def reliability(bands: pl.DataFrame, event: Event) -> dict[str, Any]:
     """Draw the chance that was stated beside what happened.
 
-    One row per band of scores: mean_churn_score, churned_share, customer_count.
+    One row per band of scores: mean_score, event_share, row_count.
     """
     share = alt.Scale(domain=[0, 1], nice=False)
     axis = {"format": "%", "tickCount": 4}
-    x = alt.X("mean_churn_score:Q", scale=share, axis=alt.Axis(title="Chance as stated", **axis))
-    y = alt.Y("churned_share:Q", scale=share, axis=alt.Axis(title="Stopped buying", **axis))
+    x = alt.X("mean_score:Q", scale=share, axis=alt.Axis(title="Chance as stated", **axis))
+    y = alt.Y("event_share:Q", scale=share, axis=alt.Axis(title=event.happened, **axis))
     tooltip = [
-        alt.Tooltip("mean_churn_score:Q", title="Stated", format=".1%"),
-        alt.Tooltip("churned_share:Q", title="Stopped buying", format=".1%"),
-        alt.Tooltip("customer_count:Q", title="Customers", format=","),
+        alt.Tooltip("mean_score:Q", title="Stated", format=".1%"),
+        alt.Tooltip("event_share:Q", title=event.happened, format=".1%"),
+        alt.Tooltip("row_count:Q", title=event.rows.capitalize(), format=","),
     ]
-    ends = pl.DataFrame({"mean_churn_score": [0.0, 1.0], "churned_share": [0.0, 1.0]})
+    ends = pl.DataFrame({"mean_score": [0.0, 1.0], "event_share": [0.0, 1.0]})
     perfect = alt.Chart(ends).mark_line(stroke=CONTRAST, strokeWidth=2, strokeDash=[6, 4])
     base = alt.Chart(bands).encode(x=x, y=y)
     line = base.mark_line(stroke=ACCENT, strokeWidth=2, opacity=0.55)
     points = base.mark_circle(fill=ACCENT, stroke=SURFACE, strokeWidth=1.5, opacity=1).encode(
-        size=alt.Size("customer_count:Q", scale=alt.Scale(range=[40, 420]), legend=None),
+        size=alt.Size("row_count:Q", scale=alt.Scale(range=[40, 420]), legend=None),
         tooltip=tooltip,
     )
     return _spec(alt.layer(perfect.encode(x=x, y=y), line, points), height=290)

@@ -36,22 +36,9 @@ def offers(model_runs: pl.DataFrame) -> dict[str, Any] | None:
         if judged and judged["recall"].get(judged["serving"], [None])[0] is not None
     ]
     return {
-        "departments": _departments(model_runs),
         "days": [f"{day.day} {day:%B %Y}" for day in map(_date, metrics["holdout_dates"])],
         "customers": metrics["judged_customer_count"],
         "kinds": kinds,
-    }
-
-
-def _departments(model_runs: pl.DataFrame) -> dict[str, str] | None:
-    runs = model_runs.filter(
-        (pl.col("model_name") == "category_propensity") & pl.col("is_champion")
-    )
-    if runs.is_empty():
-        return None
-    intervals = json.loads(runs.sort("as_of_date")["metrics"][-1])["intervals"]
-    return {
-        name: f"{100 * intervals[name]['roc_auc'][0]:.0f}" for name in ("model", "recency_only")
     }
 
 

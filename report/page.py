@@ -19,6 +19,7 @@ import vl_convert
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from report import charts
+from report.chances import chances
 from report.cluster_map import middles, shown
 from report.offers import offers
 
@@ -40,6 +41,13 @@ _SUBJECTS = {
     "visits": "Visits to web and app",
     "messages": "Messages they open",
     "survey": "What they say in surveys",
+}
+# What the churn model's metrics call a row and its event.
+_EVENT_WORDS = {
+    "customer_count": "row_count",
+    "churned_count": "event_count",
+    "churned_share": "event_share",
+    "mean_churn_score": "mean_score",
 }
 _SYMBOLS = {"USD": "$", "EUR": "€", "GBP": "£", "JPY": "¥", "KRW": "₩", "CNY": "CN¥", "INR": "₹"}
 _KINDS = (
@@ -110,7 +118,7 @@ class ChurnQuality:
     @property
     def first_tenth_share(self) -> float:
         """Share of all who stopped buying that the highest tenth holds."""
-        return self.deciles["churned_count"][0] / max(self.deciles["churned_count"].sum(), 1)
+        return self.deciles["event_count"][0] / max(self.deciles["event_count"].sum(), 1)
 
 
 def render(data: ReportData) -> str:
@@ -142,6 +150,7 @@ def render(data: ReportData) -> str:
         spread=_score_spread(data.churn_scores["churn_score"], specs) if churn else None,
         value=_value(data, specs),
         offers=offers(data.model_runs),
+        chances=chances(data.model_runs, specs),
         quality=_quality(data),
         specs={name: _json(spec) for name, spec in specs.items()},
         vega=vl_convert.javascript_bundle(),
@@ -154,14 +163,15 @@ def churn_quality(model_runs: pl.DataFrame) -> ChurnQuality | None:
     if runs.is_empty():
         return None
     metrics = json.loads(runs["metrics"][0])
-    deciles = pl.DataFrame(metrics["lift"]).sort("decile")
+    deciles = pl.DataFrame(metrics["lift"]).rename(_EVENT_WORDS, strict=False).sort("decile")
+    bands = pl.DataFrame(metrics["calibration"]).rename(_EVENT_WORDS, strict=False)
     return ChurnQuality(
         holdout_date=metrics["holdout_date"],
         base_rate=metrics["base_rate"],
         model=metrics["model"],
         baseline=metrics["recency_only"],
-        deciles=deciles.select("decile", "customer_count", "churned_count", "churned_share"),
-        bands=pl.DataFrame(metrics["calibration"]).sort("score_from"),
+        deciles=deciles.select("decile", "row_count", "event_count", "event_share"),
+        bands=bands.sort("score_from"),
         subjects=pl.DataFrame(metrics["importance"])
         .group_by("subject")
         .agg(pl.col("share").sum().round(4))
@@ -488,11 +498,13 @@ def _decimals(value: float | None) -> str:
 def _churn(churn: ChurnQuality | None, specs: dict[str, dict[str, Any]]) -> dict[str, Any] | None:
     if churn is None:
         return None
-    specs["lift"] = charts.churn_lift(
-        churn.deciles.with_columns(pl.col("churned_share").round(4)), round(churn.base_rate, 4)
+    specs["lift"] = charts.lift(
+        churn.deciles.with_columns(pl.col("event_share").round(4)),
+        round(churn.base_rate, 4),
+        charts.CHURN,
     )
-    columns = ["mean_churn_score", "churned_share", "customer_count"]
-    specs["reliability"] = charts.reliability(churn.bands.select(columns))
+    columns = ["mean_score", "event_share", "row_count"]
+    specs["reliability"] = charts.reliability(churn.bands.select(columns), charts.CHURN)
     measures = (
         ("roc_auc", "ROC-AUC", "Ranks a customer who stops above one who stays; 0.5 is a guess."),
         ("pr_auc", "PR-AUC", "How pure the top of the list is; the average rate is a guess."),

@@ -10,6 +10,7 @@ import dagster as dg
 import polars as pl
 
 from dagster_project.assets.model_runs import keep_lists, model_spec, refused
+from dagster_project.assets.pictures import redemption_pictures
 from dagster_project.assets.samples import features_known, in_sample
 from dagster_project.feature_dictionary import feature_policies
 from dagster_project.resources import Warehouse
@@ -45,7 +46,9 @@ def campaigns_asset(
             model = train_responses(**_sends(warehouse), policies=policies)
         except ModelRefused as refusal:
             return refused(context, warehouse, CAMPAIGN_RESPONSES, refusal)
-        return keep_lists(context, settings, warehouse, CAMPAIGN_RESPONSES, model, INPUTS)
+        return keep_lists(
+            context, settings, warehouse, CAMPAIGN_RESPONSES, model, INPUTS, redemption_pictures
+        )
 
     return score_responses
 

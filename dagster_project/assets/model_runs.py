@@ -3,7 +3,7 @@
 What belongs here: the parts that all models share. What does not: any one model.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import date
 from typing import Any, Protocol
@@ -114,8 +114,12 @@ def keep_lists(
     table: Table,
     result: Listing,
     inputs: Sequence[dg.AssetKey],
+    draw: Callable[[dict[str, Any]], Mapping[str, Any]] = lambda _: {},
 ) -> dg.MaterializeResult:
-    """Keep a new model, and write the rows of whoever serves from now on."""
+    """Keep a new model, and write the rows of whoever serves from now on.
+
+    ``draw`` makes pictures for the UI of the fit's metrics.
+    """
     run = saved_run(context, settings, table.name, result, result.model, inputs)
     served, runs = compete(settings, warehouse, run, result)
     rows = _Counted(
@@ -137,6 +141,7 @@ def keep_lists(
             "dagster/row_count": rows.count,
             "model_run_id": served.model_run_id,
             "decision": served.told(),
+            **draw(run.metrics),
             "metrics": dg.MetadataValue.json(run.metrics),
         }
     )

@@ -4,6 +4,9 @@ What belongs here: which chart goes with which figures of a fit.
 What does not: how a chart is drawn or becomes a picture (``report/``).
 """
 
+from collections.abc import Mapping
+from typing import Any
+
 import dagster as dg
 import polars as pl
 
@@ -16,17 +19,48 @@ MAP_POINTS = 300
 def churn_pictures(
     result: ChurnResult, scores: pl.DataFrame
 ) -> dict[str, dg.MarkdownMetadataValue]:
-    """Reliability diagram and lift curve of the judged model, and the scores of today."""
+    """How the judged model did, and the scores of today."""
     from report import charts  # imports altair, which other steps do without
     from report.pictures import picture
 
-    lift = picture(charts.churn_lift(result.lift, result.metrics["base_rate"]), "Lift curve")
-    reliability = picture(charts.reliability(result.calibration), "Reliability diagram")
     spread = charts.score_distribution(charts.score_bands(scores["churn_score"]))
     return {
-        "reliability": dg.MetadataValue.md(f"{reliability}\n\n{table(result.calibration)}"),
-        "lift": dg.MetadataValue.md(f"{lift}\n\n{table(result.lift)}"),
+        **_judged(result.lift, result.calibration, result.metrics["base_rate"], charts.CHURN),
         "score_distribution": dg.MetadataValue.md(picture(spread, "Scores of today's customers")),
+    }
+
+
+def purchase_pictures(metrics: Mapping[str, Any]) -> dict[str, dg.MarkdownMetadataValue]:
+    """How the judged model of departments did."""
+    from report import charts
+
+    return _foretold(metrics, charts.PURCHASE)
+
+
+def redemption_pictures(metrics: Mapping[str, Any]) -> dict[str, dg.MarkdownMetadataValue]:
+    """How the judged model of campaigns did."""
+    from report import charts
+
+    return _foretold(metrics, charts.REDEMPTION)
+
+
+def _foretold(metrics: Mapping[str, Any], event: Any) -> dict[str, dg.MarkdownMetadataValue]:
+    lift, calibration = (pl.DataFrame(metrics[name]) for name in ("lift", "calibration"))
+    return _judged(lift, calibration, metrics["base_rate"], event)
+
+
+def _judged(
+    lift: pl.DataFrame, calibration: pl.DataFrame, base_rate: float, event: Any
+) -> dict[str, dg.MarkdownMetadataValue]:
+    """Reliability diagram and lift curve, each above its figures."""
+    from report import charts
+    from report.pictures import picture
+
+    drawn = picture(charts.lift(lift, base_rate, event), "Lift curve")
+    reliability = picture(charts.reliability(calibration, event), "Reliability diagram")
+    return {
+        "reliability": dg.MetadataValue.md(f"{reliability}\n\n{table(calibration)}"),
+        "lift": dg.MetadataValue.md(f"{drawn}\n\n{table(lift)}"),
     }
 
 

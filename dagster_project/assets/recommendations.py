@@ -11,6 +11,7 @@ import dagster as dg
 import polars as pl
 
 from dagster_project.assets.model_runs import keep_lists, model_spec, refused
+from dagster_project.assets.pictures import purchase_pictures
 from dagster_project.assets.samples import features_known, in_sample
 from dagster_project.resources import Warehouse
 from dagster_project.settings import Settings
@@ -65,7 +66,9 @@ def recommendation_assets(
             model = train_departments(**_windows(warehouse))
         except ModelRefused as refusal:
             return refused(context, warehouse, CATEGORY_PROPENSITY, refusal)
-        return keep_lists(context, settings, warehouse, CATEGORY_PROPENSITY, model, WINDOWS)
+        return keep_lists(
+            context, settings, warehouse, CATEGORY_PROPENSITY, model, WINDOWS, purchase_pictures
+        )
 
     return [recommend, score_departments]
 

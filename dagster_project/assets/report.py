@@ -28,8 +28,8 @@ WHOLE = (
 )
 # Read, but written by the steps before without being their own step.
 LEDGERS = {"ml.model_runs", "quality.gate_results"}
-# Of what to offer next the report tells how good it is, which is in the ledger of runs.
-JUDGED = ("ml.recommendations", "ml.category_propensity")
+# Of these the report tells how good they are, which is in the ledger of runs.
+JUDGED = ("ml.recommendations", "ml.category_propensity", "ml.campaign_responses")
 DEPS = [dg.AssetKey(n.split(".")) for n in (*TODAY, *WHOLE, *JUDGED) if n not in LEDGERS]
 
 

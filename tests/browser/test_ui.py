@@ -156,7 +156,7 @@ def test_the_report_is_linked_and_draws_its_charts(home: Settings, ui: str, page
     page.goto((home.reports_dir / "segment_report.html").as_uri())
     expect(page).to_have_title("Customer segments, 31 December 2017")
     charts = page.locator(".chart")
-    expect(charts).to_have_count(10)
+    expect(charts).to_have_count(14)
     for chart in charts.all():
         expect(chart.locator("svg .role-mark :is(path, text)")).not_to_have_count(0)
 

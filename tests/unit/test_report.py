@@ -115,6 +115,29 @@ METRICS = {
         {"feature": "order_count_90d", "subject": "orders", "share": 0.25},
     ],
 }
+RESPONSE_METRICS = {
+    "base_rate": 0.21,
+    "intervals": {
+        "unplanned_campaign": {"roc_auc": [0.84, 0.82, 0.86]},
+        "past_share_only": {"roc_auc": [0.71, 0.69, 0.73]},
+    },
+    "lift": [
+        {"decile": d, "row_count": 500, "event_count": 5 * n, "event_share": n / 100}
+        for d, n in enumerate([81, 40, 30, 20, 10, 10, 10, 5, 3, 1], start=1)
+    ],
+    "calibration": [
+        {"mean_score": 0.15, "event_share": 0.13, "row_count": 4321},
+        {"mean_score": 0.75, "event_share": 0.81, "row_count": 679},
+    ],
+}
+# Of a model that was judged before its tables were kept.
+DEPARTMENT_METRICS = {
+    "base_rate": 0.3,
+    "intervals": {
+        "model": {"roc_auc": [0.93, 0.92, 0.94]},
+        "recency_only": {"roc_auc": [0.89, 0.88, 0.9]},
+    },
+}
 VALUE_METRICS = {
     "holdout_date": "2017-12-03",
     "model": {"top_decile_share": 0.33, "spearman": 0.78, "total_ratio": 0.97, "rmse": 105.4},
@@ -189,6 +212,8 @@ ROWS = {
         ("churn_scores", TODAY, json.dumps(METRICS | {"base_rate": 0.99}), False),
         ("cluster_assignments", TODAY, json.dumps(CHOICE), True),
         ("lifetime_value_28d", TODAY, json.dumps(VALUE_METRICS), True),
+        ("campaign_responses", TODAY, json.dumps(RESPONSE_METRICS), True),
+        ("category_propensity", TODAY, json.dumps(DEPARTMENT_METRICS), True),
     ],
     "dim_segments": [
         ("rfm_at_risk", "At risk!", "Act.", "rfm", "rfm_segment = 'at risk'", 2),
@@ -293,6 +318,7 @@ def test_every_chart_has_its_place_and_a_name_stays_data(html):
     drawn = {
         *("sizes-rule", "sizes-rfm", "sizes-model", "cohorts", "clusters", "clusters-depth"),
         *("lift", "reliability", "score-spread", "value"),
+        *("lift-campaign_responses", "reliability-campaign_responses"),
     }
     assert set(page.specs) == drawn
     assert {f"chart-{name}" for name in drawn} <= set(page.ids)
@@ -338,6 +364,11 @@ def test_words_and_figures(html):
         "Rank correlation 1 is the right order; 0 is a guess. 0.780 0.770 to 0.790 0.750 0.700",
         "Large misses weigh most; lower is better. $105 $100 to $111 – $120",
         "Nobody today: Empty one.",
+        "Of 100 pairs of a customer who redeemed and one who did not, the score puts 84 in the",
+        "its share of campaigns redeemed before alone, 71.",
+        "1 500 405 81%",
+        "75% 81% 679",
+        "days since the last purchase there alone, 89. The model that serves was judged before its",
         "3 ways to group were compared",
         "in 85 of 100 such pairs the first one's group said so",
         "says less of the next period",
@@ -357,6 +388,7 @@ def test_a_first_day_with_nothing_still_gives_a_page():
         "clustering has not run yet",
         "churn model has not run yet",
         "No value has been predicted yet",
+        "Neither model has run yet",
     ):
         assert said in text
 

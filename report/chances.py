@@ -1,0 +1,86 @@
+"""The section on the chances beside churn: departments bought from, coupons redeemed.
+
+Belongs here: reading the metrics of those models and wording them. Does not belong here: the page.
+"""
+
+import json
+from dataclasses import dataclass
+from typing import Any
+
+import polars as pl
+
+from report import charts
+
+
+@dataclass(frozen=True)
+class Chance:
+    """A model of a yes or no: its table, the figures to show, and the words for them."""
+
+    model_name: str
+    title: str
+    said: str
+    pair: str
+    published: str
+    rival: str
+    rival_words: str
+    event: charts.Event
+
+
+CHANCES = (
+    Chance(
+        model_name="category_propensity",
+        title="Which department comes next",
+        said="The chance that a customer buys from a department in the next 28 days.",
+        pair="a department that was bought from and one that was not",
+        published="model",
+        rival="recency_only",
+        rival_words="days since the last purchase there alone",
+        event=charts.PURCHASE,
+    ),
+    Chance(
+        model_name="campaign_responses",
+        title="Who redeems a coupon",
+        said="The chance that a customer redeems a coupon of the next campaign it is sent.",
+        pair="a customer who redeemed and one who did not",
+        published="unplanned_campaign",
+        rival="past_share_only",
+        rival_words="its share of campaigns redeemed before alone",
+        event=charts.REDEMPTION,
+    ),
+)
+
+
+def chances(model_runs: pl.DataFrame, specs: dict[str, dict[str, Any]]) -> list[dict[str, Any]]:
+    """Word each of the models that serve, and add its charts to `specs`."""
+    return [one for one in (_chance(chance, model_runs, specs) for chance in CHANCES) if one]
+
+
+def _chance(
+    chance: Chance, model_runs: pl.DataFrame, specs: dict[str, dict[str, Any]]
+) -> dict[str, Any] | None:
+    runs = model_runs.filter((pl.col("model_name") == chance.model_name) & pl.col("is_champion"))
+    if runs.is_empty():
+        return None
+    metrics = json.loads(runs.sort("as_of_date")["metrics"][-1])
+    pairs = {
+        name: f"{100 * metrics['intervals'][name]['roc_auc'][0]:.0f}"
+        for name in (chance.published, chance.rival)
+    }
+    words = {
+        "chance": chance,
+        "pairs": pairs[chance.published],
+        "rival_pairs": pairs[chance.rival],
+        "base_rate": metrics["base_rate"],
+    }
+    if "lift" not in metrics:
+        return words | {"lift": None}  # judged before its tables were kept
+    deciles, bands = pl.DataFrame(metrics["lift"]), pl.DataFrame(metrics["calibration"])
+    names = {kind: f"{kind}-{chance.model_name}" for kind in ("lift", "reliability")}
+    specs[names["lift"]] = charts.lift(
+        deciles.with_columns(pl.col("event_share").round(4)),
+        round(metrics["base_rate"], 4),
+        chance.event,
+    )
+    columns = ["mean_score", "event_share", "row_count"]
+    specs[names["reliability"]] = charts.reliability(bands.select(columns), chance.event)
+    return words | names | {"deciles": deciles.to_dicts(), "bands": bands.to_dicts()}
