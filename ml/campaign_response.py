@@ -160,10 +160,7 @@ class CampaignResponse:
 
         Another `model` may be one of an earlier day: it scores today's customers.
         """
-        model = model or self.model
-        for part in self.snapshot.iter_slices(self.settings.customers_at_once):
-            score = pl.Series(model.score_customers(part)).round(6)
-            yield part.select("customer_id", response_score=score)
+        yield from scores(model or self.model, self.snapshot, self.settings)
 
     def summary(self) -> str:
         """Say in one line how well responses are foreseen, beside the baselines."""
@@ -171,6 +168,15 @@ class CampaignResponse:
             f"{name} ROC-AUC {figures['roc_auc'][0]:.3f}, PR-AUC {figures['pr_auc'][0]:.3f}"
             for name, figures in self.metrics["intervals"].items()
         )
+
+
+def scores(
+    model: ResponseModel, snapshot: pl.DataFrame, settings: ResponseSettings | None = None
+) -> Iterator[pl.DataFrame]:
+    """Yield customer_id and response_score of all customers of a snapshot, some at a time."""
+    for part in snapshot.iter_slices((settings or ResponseSettings()).customers_at_once):
+        score = pl.Series(model.score_customers(part)).round(6)
+        yield part.select("customer_id", response_score=score)
 
 
 def train_campaign_response(

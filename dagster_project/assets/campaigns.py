@@ -9,6 +9,7 @@ from collections.abc import Callable
 import dagster as dg
 import polars as pl
 
+from dagster_project.assets.champions import scored_by_champion
 from dagster_project.assets.model_runs import keep_lists, model_spec, refused
 from dagster_project.assets.pictures import redemption_pictures
 from dagster_project.assets.samples import features_known, in_sample
@@ -16,7 +17,7 @@ from dagster_project.feature_dictionary import feature_policies
 from dagster_project.resources import Warehouse
 from dagster_project.settings import Settings
 from dagster_project.tables import CAMPAIGN_RESPONSES
-from ml.campaign_response import CampaignResponse
+from ml.campaign_response import CampaignResponse, scores
 from ml.campaign_rows import CUSTOMER_FACTS
 from ml.errors import ModelRefused
 
@@ -42,10 +43,19 @@ def campaigns_asset(
     ) -> dg.MaterializeResult:
         warehouse.require_gates(["marts.mart_customer_features"])
         policies = feature_policies(settings.project_dir)
+        sends = _sends(warehouse)
         try:
-            model = train_responses(**_sends(warehouse), policies=policies)
+            model = train_responses(**sends, policies=policies)
         except ModelRefused as refusal:
-            return refused(context, warehouse, CAMPAIGN_RESPONSES, refusal)
+            newest = sends["features"].filter(pl.col("as_of_date") == warehouse.as_of())
+            rows = scored_by_champion(
+                settings,
+                warehouse,
+                CAMPAIGN_RESPONSES.name,
+                refusal,
+                lambda model: pl.concat(scores(model, newest)),
+            )
+            return refused(context, warehouse, CAMPAIGN_RESPONSES, refusal, rows=rows)
         return keep_lists(
             context, settings, warehouse, CAMPAIGN_RESPONSES, model, INPUTS, redemption_pictures
         )

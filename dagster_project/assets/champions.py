@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any, Protocol
 
+import dagster as dg
 import polars as pl
 
 from dagster_project.resources import Warehouse, Write, warehouse_of
@@ -36,7 +37,7 @@ from ml.campaign_response import ResponseModel
 from ml.category_propensity import CategoryModel
 from ml.champion import Contender, Contest
 from ml.churn_model import ChurnModel
-from ml.errors import NotEnoughHistory
+from ml.errors import ModelRefused, NotEnoughHistory, RepeatedCustomer
 from ml.model_runs import ModelRun
 from ml.recommendation_model import RecommendationModel
 from ml.serving import Served, serve
@@ -114,6 +115,33 @@ def compete(
     return served, Write(MODEL_RUNS, served.runs, matching={"model_name": run.model_name})
 
 
+def scored_by_champion(
+    settings: Settings,
+    warehouse: Warehouse,
+    model_name: str,
+    refusal: ModelRefused,
+    score: Callable[[Any], pl.DataFrame],
+) -> pl.DataFrame | None:
+    """Today's rows by the champion where ``refusal`` says why there is no new model.
+
+    ``score`` asks a model about today. None where there is no champion, or it cannot be asked.
+    """
+    as_of, runs = warehouse.as_of(), runs_of(warehouse, model_name)
+    champion_id = champion.champion_of(runs, model_name)
+    if champion_id is None or isinstance(refusal, RepeatedCustomer):
+        return None
+    present = _run(runs, champion_id)
+    if present["as_of_date"] > as_of:
+        return None  # it knows what was still to come on this day
+    model = _BY_MODEL_NAME[model_name]
+    try:
+        rows = score(model.load(settings, model.features, present["artifact_path"]))
+    except ModelRefused as unable:
+        dg.get_dagster_logger().warning(f"The champion {champion_id} cannot score today: {unable}")
+        return None
+    return rows.with_columns(as_of_date=pl.lit(as_of), model_run_id=pl.lit(champion_id))
+
+
 def roll_back(
     settings: Settings, name: str, *, to: str | None = None, let_go: bool = False
 ) -> tuple[str, Table]:
@@ -139,7 +167,10 @@ def roll_back(
     champion_id = champion.champion_of(runs, model.model_name)
     if champion_id is None:
         raise NotEnoughHistory(f"no model {name} has been trained yet")
-    present = runs.row(by_predicate=pl.col("model_run_id") == champion_id, named=True)
-    model.load(settings, model.features, present["artifact_path"])
+    model.load(settings, model.features, _run(runs, champion_id)["artifact_path"])
     warehouse.write(Write(MODEL_RUNS, runs, matching={"model_name": model.model_name}))
     return champion_id, model.table
+
+
+def _run(runs: pl.DataFrame, run_id: str) -> dict[str, Any]:
+    return runs.row(by_predicate=pl.col("model_run_id") == run_id, named=True)

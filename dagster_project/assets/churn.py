@@ -10,7 +10,7 @@ from typing import Any
 import dagster as dg
 import polars as pl
 
-from dagster_project.assets.champions import compete
+from dagster_project.assets.champions import compete, scored_by_champion
 from dagster_project.assets.model_runs import (
     MODEL_RUNS_KEY,
     model_spec,
@@ -70,7 +70,15 @@ def churn_asset(settings: Settings, train_churn: Callable[..., ChurnResult]) -> 
             result = train_churn(features, labels, policies=policies)
         except ModelRefused as refusal:
             unjudged = [_fairness(f"No model could be judged: {refusal}.")]
-            return refused(context, warehouse, CHURN_SCORES, refusal, unjudged)
+            newest = features.filter(pl.col("as_of_date") == warehouse.as_of())
+            rows = scored_by_champion(
+                settings,
+                warehouse,
+                CHURN_SCORES.name,
+                refusal,
+                lambda model: score_customers(model, newest)[0],
+            )
+            return refused(context, warehouse, CHURN_SCORES, refusal, unjudged, rows)
         run = saved_run(
             context, settings, CHURN_SCORES.name, result, result.model, [FEATURES_KEY, LABELS_KEY]
         )

@@ -153,14 +153,25 @@ def refused(
     table: Table,
     refusal: ModelRefused,
     check_results: Sequence[dg.AssetCheckResult] = (),
+    rows: pl.DataFrame | None = None,
 ) -> dg.MaterializeResult:
-    """Say why there is nothing new, and let the run go on."""
+    """Say why there is no new model, and let the run go on.
+
+    ``rows`` are today's by the champion; without them the rows of earlier days are the last ones.
+    """
     # A company that sells one thing, or began last month, still gets everything else.
-    warehouse.write(outcome(table.name, warehouse.as_of(), refusal))
+    as_of = warehouse.as_of()
+    scored = [] if rows is None else [Write(table, rows, matching={"as_of_date": as_of})]
+    warehouse.write(outcome(table.name, as_of, refusal), *scored)
     context.log_event(dg.AssetMaterialization(asset_key=MODEL_REFUSALS_KEY))
-    context.log.warning(f"Nothing new in {table.qualified}, the last rows stay: {refusal}")
+    stays = "the champion scored today" if scored else "the last rows stay"
+    context.log.warning(f"No new model for {table.qualified}, {stays}: {refusal}")
     return dg.MaterializeResult(
-        metadata={"dagster/row_count": 0, "refused": str(refusal)}, check_results=check_results
+        metadata={
+            "dagster/row_count": 0 if rows is None else rows.height,
+            "refused": str(refusal),
+        },
+        check_results=check_results,
     )
 
 

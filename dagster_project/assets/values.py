@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 import dagster as dg
 import polars as pl
 
-from dagster_project.assets.champions import HORIZONS, compete
+from dagster_project.assets.champions import HORIZONS, compete, scored_by_champion
 from dagster_project.assets.model_runs import MODEL_RUNS_KEY, model_spec, outcome, saved_run
 from dagster_project.assets.pictures import value_picture
 from dagster_project.assets.retention import forget_old
@@ -50,7 +50,7 @@ def value_asset(
         for horizon, predicted in _predictions(features, labels, newest, settings, predict_value):
             if isinstance(predicted, ModelRefused):
                 outcomes[f"{horizon} days"] = str(predicted)
-                refusals.append(outcome(_name(horizon), warehouse.as_of(), predicted))
+                refusals += _refused(settings, warehouse, horizon, predicted, newest)
                 context.log.warning(f"Value over {horizon} days not predicted: {predicted}.")
                 continue
             found[horizon] = predicted
@@ -77,6 +77,21 @@ def value_asset(
         )
 
     return value_customers
+
+
+def _refused(
+    settings: Settings,
+    warehouse: Warehouse,
+    horizon: int,
+    refusal: ModelRefused,
+    newest: pl.DataFrame,
+) -> list[Write]:
+    """Why there is no new model of a horizon, and what its champion says of today."""
+    as_of, name = warehouse.as_of(), _name(horizon)
+    rows = scored_by_champion(settings, warehouse, name, refusal, lambda model: model.score(newest))
+    same_rows = {"as_of_date": as_of, "horizon_days": horizon}
+    scored = [] if rows is None else [Write(LIFETIME_VALUES, rows, matching=same_rows)]
+    return [outcome(name, as_of, refusal), *scored]
 
 
 def _name(horizon: int) -> str:

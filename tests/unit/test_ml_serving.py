@@ -7,6 +7,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import dagster as dg
 import polars as pl
 import pytest
 import test_ml_campaign_response as campaigns
@@ -21,15 +22,17 @@ from dagster_project.assets.champions import (
     UnknownModelError,
     compete,
     roll_back,
+    scored_by_champion,
 )
+from dagster_project.assets.churn import churn_asset
 from dagster_project.resources import Warehouse, warehouse_of
 from dagster_project.settings import Settings
 from ml import artifacts, lifetime_value
 from ml.campaign_response import ResponseSettings
 from ml.category_propensity import train_category_propensity
 from ml.champion import champion_of
-from ml.churn import score_customers
-from ml.errors import FeatureListChanged
+from ml.churn import score_customers, train_and_score
+from ml.errors import FeatureListChanged, ModelRefused, NotEnoughHistory, RepeatedCustomer
 from ml.model_runs import ModelRun
 from ml.recommendation import train_recommender
 from ml.recommendation_model import Ranker
@@ -231,6 +234,60 @@ def test_what_is_fitted_for_a_past_day_leaves_the_clusters_of_today(tmp_path: Pa
         ran[run.model_run_id] = day
         runs = install(run, runs, "no clusters were kept")
         assert ran[champion_of(runs, "clusters")] == expected
+
+
+def on_day(trial: Trial, day: dt.date) -> Callable[[ModelRefused], pl.DataFrame | None]:
+    """What the champion says on a day on which no new model could be fitted, for a reason."""
+    with trial.warehouse.connect() as connection:
+        connection.execute("create schema if not exists raw")
+        connection.execute(
+            f"create or replace table raw.as_of as select date '{day}' as as_of_date"
+        )
+    name = trial.kind.model_name
+    return lambda reason: scored_by_champion(
+        trial.settings, trial.warehouse, name, reason, trial.rows
+    )
+
+
+def test_where_no_new_model_could_be_fitted_the_champion_scores_the_day(trial: Trial) -> None:
+    refusal, day = NotEnoughHistory("too little"), trial.strong.as_of_date
+    assert on_day(trial, day)(refusal) is None  # nobody serves yet
+    trial.publish("first", trial.strong)
+    rows = on_day(trial, day)(refusal)
+    assert rows.drop("as_of_date", "model_run_id").equals(trial.rows(trial.strong.model))
+    assert rows.select("as_of_date", "model_run_id").unique().rows() == [(day, "first")]
+    assert on_day(trial, day)(RepeatedCustomer("twice")) is None
+    assert on_day(trial, day - dt.timedelta(1))(refusal) is None  # it knows the day after
+    (trial.settings.home / f"models/{trial.kind.model_name}/first.skops").unlink()
+    assert on_day(trial, day)(refusal) is None
+
+
+def test_a_day_without_a_new_churn_model_is_scored_and_the_refusal_told(
+    trained: Callable, tmp_path: Path
+) -> None:
+    settings = Settings(home=tmp_path)
+    warehouse = warehouse_of(settings)
+    warehouse.ensure_tables()
+    trial = Trial(settings, "churn", *trained("churn"))
+    trial.publish("first", trial.strong)
+    on_day(trial, churn.NEWEST)
+    features, labels, _ = churn.simulated()
+    with warehouse.connect() as connection:
+        connection.execute("create schema marts")
+        connection.register("features", features)
+        connection.register("labels", labels)
+        connection.execute("create table marts.mart_customer_features as from features")
+        connection.execute("create table marts.mart_churn_labels as from labels limit 0")
+    asset = churn_asset(settings, train_and_score)
+    run = dg.materialize([asset], resources={"warehouse": warehouse})
+
+    (event,) = run.asset_materializations_for_node("churn_scores")[-1:]
+    assert event.metadata["refused"].value.startswith("not enough history")
+    assert warehouse.read("ml.model_refusals").height == 1
+    said = warehouse.read("from ml.churn_scores order by customer_id")
+    expected = trial.rows(trial.strong.model).sort("customer_id")
+    assert said.select(expected.columns).equals(expected)
+    assert event.metadata["dagster/row_count"].value == expected.height
 
 
 def test_only_models_with_a_champion_can_be_rolled_back(tmp_path: Path) -> None:
