@@ -38,13 +38,28 @@ MODELS = {
                   batch_counts='due_days', kept='is_held') }}
         select day, n, {{ var('run') }} as run from facts
     """,
-    # In the same process: DuckDB has hidden rows of a table made in one transaction from a join.
+    "contracted": """
+        {{ config(materialized='in_batches', batch_day='day', batch_rows=250_000,
+                  batch_counts='every_day') }}
+        select day, n from facts
+    """,
+    # In the same process: DuckDB has hidden rows of a table made in one transaction from joins.
     "reader": """
         {{ config(materialized='table') }}
-        select count(*) as row_count from facts
-        inner join {{ ref('made_anew') }} as made on facts.day = made.day and facts.n = made.n
+        select count(made.n) as made_count, count(contracted.n) as contracted_count
+        from facts
+        left join {{ ref('made_anew') }} as made using (n)
+        left join {{ ref('contracted') }} as contracted using (n)
     """,
 }
+SCHEMA = """
+models:
+  - name: contracted
+    config: {contract: {enforced: true}}
+    columns:
+      - {name: day, data_type: date, constraints: [{type: not_null, warn_unsupported: false}]}
+      - {name: n, data_type: bigint}
+"""
 
 
 class Project:
@@ -58,6 +73,7 @@ class Project:
         (folder / "macros/days.sql").write_text(MACROS)
         (folder / "dbt_project.yml").write_text(PROJECT)
         (folder / "profiles.yml").write_text(PROFILE % (folder / "batches.duckdb"))
+        (folder / "models/schema.yml").write_text(SCHEMA)
         for name, sql in MODELS.items():
             (folder / f"models/{name}.sql").write_text(sql)
 
@@ -102,7 +118,9 @@ def test_days_come_in_batches_and_every_row_is_there_at_once(project: Project) -
         ]
         assert project.query("from made_anew except from facts") == []
         assert project.query("select count(*) from made_anew") == [(450_000,)]
-        assert project.query("from reader") == [(450_000,)]
+        assert project.query("from reader") == [(450_000, 450_000)]
+    (day, _) = project.query('select "null" from (describe contracted)')
+    assert day == ("NO",)
 
 
 def test_rows_that_stay_are_not_made_again_and_others_go(project: Project) -> None:

@@ -43,12 +43,13 @@ All batches are one transaction.
 
 
 {#-
-    DuckDB 2.0 hides what is inserted in the same transaction into a table made by an empty select:
-    joins and conditions find no row of it until the database is opened again. So columns are named.
+    Made by its columns, never by a select without rows: DuckDB 2.0 then hides what the transaction
+    inserts next. Joins and conditions find no row of it until the database is opened again.
 -#}
 {% macro empty_table(target) -%}
   {%- if config.get('contract').enforced %}
-    {{ create_table_as(False, target, 'select * from (' ~ sql ~ ') where false') }}
+    {{ get_assert_columns_equivalent(sql) }}
+    create table {{ target }} {{ get_table_columns_and_constraints() }}
   {%- else %}
     create table {{ target }} (
       {%- for row in run_query('describe ' ~ sql).rows %}
