@@ -56,12 +56,15 @@ class BareModels:
                 work()
 
     def _score_churn(self) -> None:
-        from ml.churn import score_customers, train_and_score
+        from ml.churn import FEATURES, score_customers, train_and_score
         from ml.churn_model import ChurnModel
+        from ml.feature_policy import needed_policies
 
-        features = self._read("from marts.mart_customer_features")
+        policies = self._policies()
+        names = ", ".join(("customer_id", "as_of_date", *needed_policies(policies, FEATURES)))
+        features = self._read(f"select {names} from marts.mart_customer_features")
         labels = self._read("from marts.mart_churn_labels")
-        result = train_and_score(features, labels, policies=self._policies())
+        result = train_and_score(features, labels, policies=policies)
         served = self._served(CHURN_SCORES.name, result, ChurnModel)
         scores = result.scores
         if served.model is not result.model:
@@ -93,10 +96,12 @@ class BareModels:
 
     def _value_customers(self) -> None:
         from ml.errors import ModelRefused
-        from ml.lifetime_value import predict_lifetime_value
+        from ml.lifetime_value import FEATURES, predict_lifetime_value
         from ml.value_model import LifetimeValueSettings, ValueModel
+        from ml.value_rows import KEY, READ
 
-        features = self._read("from marts.mart_customer_features")
+        names = ", ".join(dict.fromkeys((*KEY, *READ, *FEATURES)))
+        features = self._read(f"select {names} from marts.mart_customer_features")
         labels = self._read("from marts.mart_value_labels")
         newest = features.filter(pl.col("as_of_date") == self._as_of()).sort("customer_id")
         for horizon in HORIZONS:
