@@ -8,7 +8,7 @@ from pathlib import Path
 import duckdb
 import pytest
 from dbt.adapters.duckdb.connections import DuckDBConnectionManager
-from dbt.cli.main import dbtRunner
+from dbt.cli.main import dbtRunner, dbtRunnerResult
 from dbt_common.events.base_types import EventMsg
 
 from dagster_project.settings import PROJECT_DIR
@@ -31,7 +31,7 @@ MODELS = {
     "made_anew": """
         {{ config(materialized='in_batches', batch_day='day', batch_rows=250_000,
                   batch_counts='every_day') }}
-        select day, n from facts
+        select day, if(n = 449_999 and {{ var('run') }} = 9, error('a fault'), n) as n from facts
     """,
     "kept": """
         {{ config(materialized='in_batches', batch_day='day', batch_rows=1,
@@ -83,13 +83,18 @@ class Project:
 
     def run(self, number: int) -> None:
         """Make all models; they must succeed."""
+        made = self.attempt(number)
+        assert made.success, made.exception or [result.message for result in made.result]
+
+    def attempt(self, number: int) -> dbtRunnerResult:
+        """Make all models as far as it goes."""
         self.inserted.clear()
         where = ["--project-dir", str(self._folder), "--profiles-dir", str(self._folder)]
         made = dbtRunner(callbacks=[self._listen]).invoke(
             ["--log-level-file", "debug", "run", "--vars", f"run: {number}", *where]
         )
         DuckDBConnectionManager.close_all_connections()
-        assert made.success, made.exception or [result.message for result in made.result]
+        return made
 
     def _listen(self, event: EventMsg) -> None:
         if event.info.name == "SQLQuery" and "insert into" in event.data.sql:
@@ -121,6 +126,13 @@ def test_days_come_in_batches_and_every_row_is_there_at_once(project: Project) -
         assert project.query("from reader") == [(450_000, 450_000)]
     (day, _) = project.query('select "null" from (describe contracted)')
     assert day == ("NO",)
+
+
+def test_the_rows_of_the_last_run_outlive_a_batch_that_fails(project: Project) -> None:
+    project.run(1)
+    assert not project.attempt(9).success
+    assert project.query("from made_anew except from facts") == []
+    assert project.query("select count(*) from made_anew") == [(450_000,)]
 
 
 def test_rows_that_stay_are_not_made_again_and_others_go(project: Project) -> None:

@@ -3,7 +3,7 @@ A table made some days at a time, so that a large company's takes the memory and
 
 One statement over all days would sort and join all rows together: at a million customers many times
 the table's size, spilled to disk. A small company's days are one batch, which is one statement.
-All batches are one transaction.
+All batches are one transaction: until its end, and after a batch that fails, the old rows stand.
 
   batch_day      the model's column by whose days it is parted; the engine has to be able to push a
                  condition on it down to the rows that the model reads
@@ -18,8 +18,10 @@ All batches are one transaction.
   {%- set kept = config.get('kept') -%}
 
   {{ run_hooks(pre_hooks) }}
-  {%- if existing is none or existing.is_view or kept is none or should_full_refresh() %}
+  {%- if existing is not none and not existing.is_table %}
     {{ drop_relation_if_exists(existing) }}
+  {%- endif %}
+  {%- if existing is none or not existing.is_table or kept is none or should_full_refresh() %}
     {%- call statement('main') %}
       {{ empty_table(target) }}
     {%- endcall %}
@@ -49,9 +51,9 @@ All batches are one transaction.
 {% macro empty_table(target) -%}
   {%- if config.get('contract').enforced %}
     {{ get_assert_columns_equivalent(sql) }}
-    create table {{ target }} {{ get_table_columns_and_constraints() }}
+    create or replace table {{ target }} {{ get_table_columns_and_constraints() }}
   {%- else %}
-    create table {{ target }} (
+    create or replace table {{ target }} (
       {%- for row in run_query('describe ' ~ sql).rows %}
         "{{ row[0] }}" {{ row[1] }}{{ ',' if not loop.last }}
       {%- endfor %}
