@@ -15,7 +15,8 @@ birth_dates as (
     select distinct
         match_groups.component,
         match_groups.node,
-        seen.value as birth_date
+        seen.field,
+        seen.value
     from {{ ref('int_identity__profile_values_listed') }} as seen
     inner join people on seen.pseudonym = people.pseudonym
     inner join match_groups on people.people_group = match_groups.node
@@ -23,16 +24,13 @@ birth_dates as (
     where seen.field = 'birth_date' and rules.checks_profile
 ),
 
-counted as (
-    select
-        *,
-        count(*) over (partition by component, birth_date) as holder_count
-    from birth_dates
+contradicting as (
+    {{ contradicting_sets('birth_dates', 'component', 'node') }}
 )
 
 select
-    component as match_group,
-    count(distinct birth_date) as birth_date_count
-from counted
-group by component
-having count(distinct node) > max(holder_count)
+    birth_dates.component as match_group,
+    count(distinct birth_dates.value) as birth_date_count
+from birth_dates
+inner join contradicting on birth_dates.component = contradicting.component
+group by birth_dates.component
