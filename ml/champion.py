@@ -245,6 +245,19 @@ def champion_of(runs: pl.DataFrame, model_name: str) -> str | None:
     return serving["model_run_id"][0] if serving.height else None
 
 
+def champion_row(runs: pl.DataFrame, model_name: str) -> dict[str, Any]:
+    """Return the row of the run that serves; empty when none does.
+
+    Raises:
+        ModelRefused: more than one run says that it does.
+
+    """
+    champion_id = champion_of(runs, model_name)
+    if champion_id is None:
+        return {}
+    return runs.row(by_predicate=pl.col("model_run_id") == champion_id, named=True)
+
+
 def outlived(runs: pl.DataFrame, model_name: str, kept: int) -> list[str]:
     """Return the runs of a model that nobody needs to go back to.
 

@@ -12,7 +12,7 @@ from typing import Any
 
 import polars as pl
 
-from ml.champion import Contender, Contest, Decision, champion_of, crown, decide, recorded
+from ml.champion import Contender, Contest, Decision, champion_row, crown, decide, recorded
 from ml.errors import ModelRefused
 from ml.model_runs import ModelRun
 
@@ -50,7 +50,7 @@ def serve(
     and the champion stays champion.
     """
     runs = recorded(runs, run)
-    present = _champion(runs, run.model_name)
+    present = champion_row(runs, run.model_name)
     champion_id = present.get("model_run_id")
     if champion_id == run.model_run_id:
         # Made again from the same data by the same code: it is the champion.
@@ -73,7 +73,7 @@ def install(run: ModelRun, runs: pl.DataFrame, reason: str) -> pl.DataFrame:
     Made for a day before the champion's own, it serves for that day alone.
     """
     runs = recorded(runs, run)
-    decision = _replayed(run, _champion(runs, run.model_name)) or Decision("promoted", reason)
+    decision = _replayed(run, champion_row(runs, run.model_name)) or Decision("promoted", reason)
     return crown(runs, run.model_name, run.model_run_id, decision)
 
 
@@ -88,11 +88,3 @@ def _loaded(path: str, load: Callable[[str], Contender]) -> Contender | ModelRef
         return load(path)
     except ModelRefused as refusal:
         return refusal
-
-
-def _champion(runs: pl.DataFrame, model_name: str) -> dict[str, Any]:
-    """Return the row of the run that serves; empty when none does."""
-    champion_id = champion_of(runs, model_name)
-    if champion_id is None:
-        return {}
-    return runs.row(by_predicate=pl.col("model_run_id") == champion_id, named=True)

@@ -126,11 +126,11 @@ def scored_by_champion(
 
     ``score`` asks a model about today. None where there is no champion, or it cannot be asked.
     """
-    as_of, runs = warehouse.as_of(), runs_of(warehouse, model_name)
-    champion_id = champion.champion_of(runs, model_name)
-    if champion_id is None or isinstance(refusal, RepeatedCustomer):
+    as_of = warehouse.as_of()
+    present = champion.champion_row(runs_of(warehouse, model_name), model_name)
+    if not present or isinstance(refusal, RepeatedCustomer):
         return None
-    present = _run(runs, champion_id)
+    champion_id = present["model_run_id"]
     if present["as_of_date"] > as_of:
         return None  # it knows what was still to come on this day
     model = _BY_MODEL_NAME[model_name]
@@ -164,13 +164,9 @@ def roll_back(
         runs = champion.let_go(runs, model.model_name)
     else:
         runs = champion.roll_back(runs, model.model_name, to)
-    champion_id = champion.champion_of(runs, model.model_name)
-    if champion_id is None:
+    present = champion.champion_row(runs, model.model_name)
+    if not present:
         raise NotEnoughHistory(f"no model {name} has been trained yet")
-    model.load(settings, model.features, _run(runs, champion_id)["artifact_path"])
+    model.load(settings, model.features, present["artifact_path"])
     warehouse.write(Write(MODEL_RUNS, runs, matching={"model_name": model.model_name}))
-    return champion_id, model.table
-
-
-def _run(runs: pl.DataFrame, run_id: str) -> dict[str, Any]:
-    return runs.row(by_predicate=pl.col("model_run_id") == run_id, named=True)
+    return present["model_run_id"], model.table
