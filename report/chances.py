@@ -3,13 +3,13 @@
 Belongs here: reading the metrics of those models and wording them. Does not belong here: the page.
 """
 
-import json
 from dataclasses import dataclass
 from typing import Any
 
 import polars as pl
 
 from report import charts
+from report.model_runs import champion_metrics
 
 
 @dataclass(frozen=True)
@@ -58,10 +58,9 @@ def chances(model_runs: pl.DataFrame, specs: dict[str, dict[str, Any]]) -> list[
 def _chance(
     chance: Chance, model_runs: pl.DataFrame, specs: dict[str, dict[str, Any]]
 ) -> dict[str, Any] | None:
-    runs = model_runs.filter((pl.col("model_name") == chance.model_name) & pl.col("is_champion"))
-    if runs.is_empty():
+    metrics = champion_metrics(model_runs, chance.model_name)
+    if metrics is None:
         return None
-    metrics = json.loads(runs.sort("as_of_date")["metrics"][-1])
     pairs = {
         name: f"{100 * metrics['intervals'][name]['roc_auc'][0]:.0f}"
         for name in (chance.published, chance.rival)
@@ -76,11 +75,6 @@ def _chance(
         return words | {"lift": None}  # judged before its tables were kept
     deciles, bands = pl.DataFrame(metrics["lift"]), pl.DataFrame(metrics["calibration"])
     names = {kind: f"{kind}-{chance.model_name}" for kind in ("lift", "reliability")}
-    specs[names["lift"]] = charts.lift(
-        deciles.with_columns(pl.col("event_share").round(4)),
-        round(metrics["base_rate"], 4),
-        chance.event,
-    )
-    columns = ["mean_score", "event_share", "row_count"]
-    specs[names["reliability"]] = charts.reliability(bands.select(columns), chance.event)
+    specs[names["lift"]] = charts.lift(deciles, metrics["base_rate"], chance.event)
+    specs[names["reliability"]] = charts.reliability(bands, chance.event)
     return words | names | {"deciles": deciles.to_dicts(), "bands": bands.to_dicts()}

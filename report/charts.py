@@ -179,6 +179,8 @@ def lift(deciles: pl.DataFrame, base_rate: float, event: Event) -> dict[str, Any
             ticks=False,
         ),
     )
+    deciles = deciles.with_columns(pl.col("event_share").round(4))
+    base_rate = round(base_rate, 4)
     highest = max(deciles["event_share"].max(), base_rate)
     y = alt.Y(
         "event_share:Q",
@@ -259,6 +261,7 @@ def reliability(bands: pl.DataFrame, event: Event) -> dict[str, Any]:
         alt.Tooltip("event_share:Q", title=event.happened, format=".1%"),
         alt.Tooltip("row_count:Q", title=event.rows.capitalize(), format=","),
     ]
+    bands = bands.select("mean_score", "event_share", "row_count")
     ends = pl.DataFrame({"mean_score": [0.0, 1.0], "event_share": [0.0, 1.0]})
     perfect = alt.Chart(ends).mark_line(stroke=CONTRAST, strokeWidth=2, strokeDash=[6, 4])
     base = alt.Chart(bands).encode(x=x, y=y)

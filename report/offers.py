@@ -3,11 +3,12 @@
 Belongs here: reading the recommender's metrics and wording them. Does not belong here: the page.
 """
 
-import json
 from datetime import date
 from typing import Any
 
 import polars as pl
+
+from report.model_runs import champion_metrics
 
 _KINDS = {
     "repeat": ("Buy again", "products that the customer has bought before"),
@@ -26,10 +27,9 @@ _METHODS = {
 
 def offers(model_runs: pl.DataFrame) -> dict[str, Any] | None:
     """Read the recommender's latest run; the one place that knows how its metrics are spelt."""
-    runs = model_runs.filter((pl.col("model_name") == "recommendations") & pl.col("is_champion"))
-    if runs.is_empty():
+    metrics = champion_metrics(model_runs, "recommendations")
+    if metrics is None:
         return None
-    metrics = json.loads(runs.sort("as_of_date")["metrics"][-1])
     kinds = [
         _kind(*_KINDS[kind], judged)
         for kind, judged in ((kind, metrics["kinds"].get(kind)) for kind in _KINDS)

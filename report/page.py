@@ -21,6 +21,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from report import charts
 from report.chances import chances
 from report.cluster_map import middles, shown
+from report.model_runs import champion_metrics
 from report.offers import offers
 
 MAP_POINTS = 3_000
@@ -159,10 +160,9 @@ def render(data: ReportData) -> str:
 
 def churn_quality(model_runs: pl.DataFrame) -> ChurnQuality | None:
     """Read the metrics of the churn model that serves; the one place that knows their names."""
-    runs = model_runs.filter((pl.col("model_name") == "churn_scores") & pl.col("is_champion"))
-    if runs.is_empty():
+    metrics = champion_metrics(model_runs, "churn_scores")
+    if metrics is None:
         return None
-    metrics = json.loads(runs["metrics"][0])
     deciles = pl.DataFrame(metrics["lift"]).rename(_EVENT_WORDS, strict=False).sort("decile")
     bands = pl.DataFrame(metrics["calibration"]).rename(_EVENT_WORDS, strict=False)
     return ChurnQuality(
@@ -498,13 +498,8 @@ def _decimals(value: float | None) -> str:
 def _churn(churn: ChurnQuality | None, specs: dict[str, dict[str, Any]]) -> dict[str, Any] | None:
     if churn is None:
         return None
-    specs["lift"] = charts.lift(
-        churn.deciles.with_columns(pl.col("event_share").round(4)),
-        round(churn.base_rate, 4),
-        charts.CHURN,
-    )
-    columns = ["mean_score", "event_share", "row_count"]
-    specs["reliability"] = charts.reliability(churn.bands.select(columns), charts.CHURN)
+    specs["lift"] = charts.lift(churn.deciles, churn.base_rate, charts.CHURN)
+    specs["reliability"] = charts.reliability(churn.bands, charts.CHURN)
     measures = (
         ("roc_auc", "ROC-AUC", "Ranks a customer who stops above one who stays; 0.5 is a guess."),
         ("pr_auc", "PR-AUC", "How pure the top of the list is; the average rate is a guess."),
@@ -579,12 +574,9 @@ def _value(data: ReportData, specs: dict[str, dict[str, Any]]) -> dict[str, Any]
 def _value_judged(
     data: ReportData, horizon: int, specs: dict[str, dict[str, Any]]
 ) -> dict[str, Any] | None:
-    runs = data.model_runs.filter(
-        (pl.col("model_name") == f"lifetime_value_{horizon}d") & pl.col("is_champion")
-    )
-    if runs.is_empty():
+    metrics = champion_metrics(data.model_runs, f"lifetime_value_{horizon}d")
+    if metrics is None:
         return None
-    metrics = json.loads(runs.sort("as_of_date")["metrics"][-1])
     tenths = pl.DataFrame(metrics["tenths"]).sort("decile")
     words = {
         name: [money(amount, data.currency, 2) for amount in tenths[f"mean_{name}_amount"]]
