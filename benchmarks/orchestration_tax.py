@@ -277,19 +277,10 @@ def _plan(home: Path) -> Plan:
     # Imported here, in the process that is not measured.
     import ml
     from dagster_project.assets.specs import version_of
-    from dagster_project.checks import declared_suite
-    from expectations.suites import load_suites
+    from dagster_project.checks import suites_by_gate
     from landing.declarations import read_declarations
 
-    declared = map(declared_suite, read_declarations(PROJECT / "sources.yml").entities)
-    landing = {suite.name: suite for suite in declared}
-    for suite in load_suites("landing"):
-        landing[suite.name] = landing[suite.name] + suite if suite.name in landing else suite
-    suites = {
-        "landing": sorted(landing.values(), key=lambda suite: suite.name),
-        "marts": load_suites("marts"),
-        "ml": load_suites("ml"),
-    }
+    suites = suites_by_gate(read_declarations(PROJECT / "sources.yml"))
     with duckdb.connect(home / "warehouse.duckdb", read_only=True) as connection:
         versions = connection.execute(
             """

@@ -14,7 +14,7 @@ import polars as pl
 from dagster_project.assets.specs import table_spec
 from dagster_project.resources import Warehouse, Write
 from dagster_project.tables import GATE_RESULTS
-from expectations.suites import Suite, landing_suite, load_suites
+from expectations.suites import GATES, Suite, landing_suite, load_suites
 from landing.declarations import Declarations, Entity
 
 GATE_RESULTS_KEY = dg.AssetKey([GATE_RESULTS.schema, GATE_RESULTS.name])
@@ -22,17 +22,15 @@ GATE_RESULTS_KEY = dg.AssetKey([GATE_RESULTS.schema, GATE_RESULTS.name])
 
 def gates(declarations: Declarations) -> list[dg.AssetChecksDefinition]:
     """The three borders: landing → dbt, marts → models, models → segments."""
-    landing = {suite.name: suite for suite in map(declared_suite, declarations.entities)}
-    written = load_suites()
-    for suite in (suite for suite in written if suite.gate == "landing"):
-        landing[suite.name] = landing[suite.name] + suite if suite.name in landing else suite
-    return [
-        gate_checks("landing", tuple(landing.values())),
-        *(
-            gate_checks(gate, [suite for suite in written if suite.gate == gate])
-            for gate in ("marts", "ml")
-        ),
-    ]
+    return [gate_checks(gate, suites) for gate, suites in suites_by_gate(declarations).items()]
+
+
+def suites_by_gate(declarations: Declarations) -> dict[str, list[Suite]]:
+    """What is asked at each border: what ``sources.yml`` declares, and the suites as written."""
+    suites = {suite.name: suite for suite in map(declared_suite, declarations.entities)}
+    for suite in load_suites():
+        suites[suite.name] = suites[suite.name] + suite if suite.name in suites else suite
+    return {gate: [suite for suite in suites.values() if suite.gate == gate] for gate in GATES}
 
 
 def gate_results_spec() -> dg.AssetSpec:
