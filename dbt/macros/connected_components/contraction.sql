@@ -20,7 +20,7 @@
         {%- do found.append(labels.flat_sql) -%}
         {%- set further = 'edges_' ~ (round + 1) -%}
         {%- set left_count = closure_fetch(labels.statements + [
-            closure_table(further, closure_relabelled(state.edges, labels.flat_sql)),
+            closure_table(further, closure_relabelled(state.edges, labels.all_sql)),
             'drop table ' ~ state.edges,
             'select count(*) from ' ~ closure_scratch(further)])[0] -%}
         {%- if 2 * left_count > state.edge_count -%}
@@ -52,57 +52,64 @@
 
 
 {#-
-    The statements that pull the trees of a round flat, and the query of the rows (node, hook, root)
-    that they did: those whose root hooks onto nothing. Each jump doubles the distance that a node
-    has come.
+    The statements that pull the trees of a round flat, and two queries of what they find: the rows
+    (node, root) whose root hooks onto nothing, and the labels of all nodes that hook, of which the
+    others stay their own roots for this round. Each jump doubles the distance that a node has come.
 -#}
 {% macro closure_flat_labels(edges, round, jump_count) -%}
-    {%- set hooks = closure_scratch('hooks') -%}
     {%- set first_jump_sql -%}
+        with hooks as materialized (
+            select high as node, min(low) as hook, count(*) > 1 as has_more
+            from {{ edges }}
+            group by high
+        )
         select
             node.node,
             node.hook,
+            node.has_more,
             coalesce(further.hook, node.hook) as root,
             further.node is null as is_flat
-        from {{ hooks }} as node
-        left join {{ hooks }} as further on node.hook = further.node
+        from hooks as node
+        left join hooks as further on node.hook = further.node
     {%- endset -%}
     {%- set name = 'labels_' ~ round ~ '_' -%}
-    {%- set is_flat =
-        'select node, hook, root from ' ~ closure_scratch(name ~ '%s') ~ ' where is_flat' -%}
-    {%- set labels = namespace(flat_sql=is_flat % 0, statements=[
-        closure_table('hooks',
-            'select high as node, min(low) as hook from ' ~ edges ~ ' group by high'),
-        closure_table(name ~ 0, first_jump_sql),
-    ]) -%}
+    {%- set labels = namespace(
+        flat_sql='', last=closure_scratch(name ~ 0),
+        statements=[closure_table(name ~ 0, first_jump_sql)]) -%}
     {%- for jump in range(1, jump_count) -%}
         {%- set jump_sql -%}
-            with hanging as (
-                select node, hook, root
-                from {{ closure_scratch(name ~ (jump - 1)) }}
-                where not is_flat
-            )
             select
                 node.node,
                 node.hook,
-                coalesce(flat.root, further.root, node.root) as root,
-                further.node is null as is_flat
-            from hanging as node
-            left join ({{ labels.flat_sql }}) as flat on node.root = flat.node
-            left join hanging as further on node.root = further.node
+                node.has_more,
+                coalesce(further.root, node.root) as root,
+                coalesce(further.is_flat, true) as is_flat
+            from {{ labels.last }} as node
+            left join ({{ labels.flat_sql }} from {{ labels.last }}) as further
+                on node.root = further.node
+            where not node.is_flat
         {%- endset -%}
         {%- do labels.statements.append(closure_table(name ~ jump, jump_sql)) -%}
-        {%- set labels.flat_sql = labels.flat_sql ~ ' union all ' ~ (is_flat % jump) -%}
+        {%- set labels.flat_sql =
+            labels.flat_sql ~ 'from ' ~ labels.last ~ ' where is_flat union all ' -%}
+        {%- set labels.last = closure_scratch(name ~ jump) -%}
     {%- endfor -%}
-    {%- do return(labels) -%}
+    {%- do return({
+        'statements': labels.statements,
+        'flat_sql': 'select node, root from (' ~ labels.flat_sql ~ 'from ' ~ labels.last
+            ~ ') where is_flat',
+        'all_sql': labels.flat_sql ~ 'select node, if(is_flat, hook, null) as hook,'
+            ~ ' has_more or not is_flat as has_more, if(is_flat, root, node) as root, is_flat from '
+            ~ labels.last,
+    }) -%}
 {%- endmacro %}
 
 
 {#- Edges as (low, high), which is what a node hooks by; a self-loop leads nowhere. -#}
 {% macro closure_directed(edges, key_type) -%}
     select
-        cast(least(key_a, key_b) as {{ key_type }}) as low,
-        cast(greatest(key_a, key_b) as {{ key_type }}) as high
+        try_cast(if(key_a < key_b, key_a, key_b) as {{ key_type }}) as low,
+        try_cast(if(key_a < key_b, key_b, key_a) as {{ key_type }}) as high
     from {{ edges }}
     where key_a <> key_b
 {%- endmacro %}
@@ -110,15 +117,16 @@
 
 {#-
     The edges between the roots of their ends. One join an end: in one join of three, with the
-    inequality, it would not end. The edge a node hooked along needs no join to be done with.
+    inequality, it would not end. The edge a node hooked along needs no join to be done with, and a
+    node of one edge has no other.
 -#}
 {% macro closure_relabelled(edges, labels_sql) -%}
     with labels as ({{ labels_sql }}),
     half as materialized (
-        select coalesce(label.root, edge.high) as root_a, edge.low
+        select label.root as root_a, edge.low
         from {{ edges }} as edge
-        left join labels as label on edge.high = label.node
-        where label.hook is null or edge.low <> label.hook
+        inner join labels as label on edge.high = label.node
+        where label.has_more and edge.low is distinct from label.hook
     ),
     whole as (
         select half.root_a, coalesce(label.root, half.low) as root_b

@@ -92,11 +92,16 @@
 
 
 {#-
-    Closes over all edges. The tables are replaced in one transaction, which the materialisation
-    commits: whoever pulls the plug before finds the old ones.
+    Closes over all edges. The groups are replaced in the transaction that the materialisation
+    commits: whoever pulls the plug before finds the old ones, and without the sums of their parts,
+    so that all is closed over again. Scratch tables that are dropped in a transaction would keep
+    their memory to its end: the closing comes before it.
 -#}
 {% macro closure_rebuild(edges_sql, shape, existing_relation, target, kept, is_incremental) -%}
-    {%- set components_sql = closure_components(edges_sql, shape) -%}
+    {%- do closure_run(
+        ['drop table if exists ' ~ kept.parts, 'drop table if exists ' ~ kept.edges]) -%}
+    {%- set components_sql = closure_components(
+        edges_sql, shape, kept.edges if is_incremental else none) -%}
     {%- do adapter.ensure_transaction() -%}
     {%- if existing_relation is not none and not existing_relation.is_table -%}
         {%- do adapter.drop_relation(existing_relation) -%}
@@ -105,20 +110,14 @@
     {%- set stored = shape.type ~ (
         ' using compression uncompressed' if shape.is_integer or shape.type == 'VARCHAR' else '') -%}
     {%- do closure_run([
-        'create or replace table ' ~ target ~ ' (node ' ~ stored ~ ', component ' ~ stored ~ ')',
-        'drop table if exists ' ~ kept.edges,
-        'drop table if exists ' ~ kept.parts,
+        'create or replace table ' ~ target ~ ' (node ' ~ stored ~ ', component ' ~ stored ~ ')'
     ]) -%}
     {% call statement('main') -%}
         insert into {{ target }}
         {{ components_sql }}
     {%- endcall %}
     {%- do create_indexes(target) -%}
-    {#- Two nodes of one hash cannot be told apart in what is kept, so then nothing is. -#}
     {%- if is_incremental and not shape.has_clash -%}
-        {%- do closure_run([
-            'create table ' ~ kept.edges ~ ' as select * from ' ~ closure_scratch('keyed'),
-            'create table ' ~ kept.parts ~ ' as ' ~ closure_tally(closure_scratch('keyed')),
-        ]) -%}
+        {%- do closure_run(['create table ' ~ kept.parts ~ ' as ' ~ closure_tally(kept.edges)]) -%}
     {%- endif -%}
 {%- endmacro %}

@@ -16,8 +16,9 @@
     {%- endif -%}
     {%- set has_clash = closure_find_touched(shape, target) -%}
     {%- set loose_shape = dict(shape, part='0') -%}
-    {%- do closure_run([closure_table(
-        'renamed', closure_components(closure_loose_edges(edges_sql, changes), loose_shape))]) -%}
+    {%- do closure_run([closure_table('loose', closure_loose_edges(edges_sql, changes))]) -%}
+    {%- do closure_run([closure_table('renamed', closure_components(
+        'select * from ' ~ closure_scratch('loose'), loose_shape))]) -%}
     {%- if has_clash or loose_shape.has_clash -%}
         {%- do adapter.commit() -%}
         {%- do return(false) -%}
