@@ -77,8 +77,9 @@ def identity_assets(settings: Settings, declarations: Declarations) -> list[dg.A
         context: dg.AssetExecutionContext, warehouse: Warehouse
     ) -> Iterator[dg.MaterializeResult]:
         rows, trained = pl.DataFrame(schema=[c.name for c in MATCH_SCORES.columns]), "none"
-        if warehouse.counts([_name(PEOPLE)]) and _has_profiles(warehouse):
-            scores, trained = _match(context, warehouse, settings, declarations)
+        tables = person_tables(settings, declarations)
+        if tables and warehouse.counts([_name(PEOPLE)]) and _has_profiles(warehouse):
+            scores, trained = _match(context, warehouse, settings, tables)
             rows = rows if scores is None else scores
         warehouse.write(Write(MATCH_SCORES, rows))
         yield dg.MaterializeResult(
@@ -168,43 +169,60 @@ def _match(
     context: dg.AssetExecutionContext,
     warehouse: Warehouse,
     settings: Settings,
-    declarations: Declarations,
+    tables: Sequence["PersonTable"],
 ) -> tuple[pl.DataFrame | None, str]:
     """Scored pairs, and the hash of the parameters that scored them; none where none can be."""
     from ml.matching_people import match_people
 
-    tables = person_tables(settings, declarations)
     least = warehouse.read(_name(MATCHING_RULES))["suggest_above"].item()
     with warehouse.connect(vault=True) as connection:
         try:
-            model, trained = _frozen_model(connection, tables, settings)
-            found = match_people(connection, tables, model, threshold=least)
+            _train_once(connection, tables, settings)
         except MatchingError as refused:
             context.log.warning(f"No records were matched: {refused}.")
             return None, "none"
+        model, trained = _frozen_model(settings)
+        found = match_people(connection, tables, model, threshold=least)
     as_of = warehouse.as_of()
     context.log.info(f"{found.height:,} pairs of people are alike, by model {trained}.")
     _record(warehouse, model, trained, settings)
     return found.with_columns(model_run_id=pl.lit(trained), as_of_date=pl.lit(as_of)), trained
 
 
-def _frozen_model(
+def _train_once(
     connection: "duckdb.DuckDBPyConnection", tables: Sequence["PersonTable"], settings: Settings
-) -> tuple["MatchingModel", str]:
-    """The kept model; the first time, and after `dsegment train-matching`, a trained one."""
-    from ml.matching import MatchingModel
+) -> None:
+    """Keep a trained model the first time, and after `dsegment train-matching`."""
     from ml.matching_people import train_on_people
+
+    if (settings.matching_dir / PARAMETERS).exists():
+        return
+    model = train_on_people(connection, tables)
+    settings.matching_dir.mkdir(parents=True, exist_ok=True)
+    model.term_frequencies.write_parquet(settings.matching_dir / FREQUENCIES)
+    # Last: with it the model counts as kept.
+    write_text(settings.matching_dir / PARAMETERS, model.to_json())
+
+
+def _frozen_model(settings: Settings) -> tuple["MatchingModel", str]:
+    """The kept model and its hash.
+
+    One that cannot be read stops the run: to go on without it would part all whom it has joined.
+    """
+    from ml.matching import MatchingModel
 
     parameters = settings.matching_dir / PARAMETERS
     frequencies = settings.matching_dir / FREQUENCIES
-    if not parameters.exists():
-        model = train_on_people(connection, tables)
-        settings.matching_dir.mkdir(parents=True, exist_ok=True)
-        model.term_frequencies.write_parquet(frequencies)
-        write_text(parameters, model.to_json())  # last: with it the model counts as kept
-    text = parameters.read_text(encoding="utf-8")
-    trained = hashlib.sha256(text.encode() + frequencies.read_bytes()).hexdigest()[:16]
-    return MatchingModel.from_json(text, pl.read_parquet(frequencies)), trained
+    try:
+        text = parameters.read_text(encoding="utf-8")
+        trained = hashlib.sha256(text.encode() + frequencies.read_bytes()).hexdigest()[:16]
+        return MatchingModel.from_json(text, pl.read_parquet(frequencies)), trained
+    except (MatchingError, OSError, UnicodeError, pl.exceptions.ComputeError) as error:
+        raise dg.Failure(
+            f"The matching model kept in {settings.matching_dir} cannot be used: {error}. Put the "
+            "file back as it was, or `dsegment train-matching` sets the model aside and learns a "
+            "new one. Nobody was parted."
+        ) from error
 
 
 def forget_model(settings: Settings) -> None:

@@ -8,11 +8,12 @@ import polars as pl
 import pytest
 from pipeline import copied
 
-from dagster_project.assets.identity import PARAMETERS, forget_model
+from dagster_project.assets.identity import MATCH_MODEL_KEY, PARAMETERS, forget_model
 from dagster_project.definitions import build_defs
 from dagster_project.prepare import prepare_home
 from dagster_project.resources import export_environment, warehouse_of
 from dagster_project.settings import Settings
+from dagster_project.tables import MATCH_SCORES
 from simulator import demo
 
 STITCHED = (
@@ -24,7 +25,7 @@ HISTORY = "from identity.person_identifier_history order by all"
 CROWD = 100_000
 
 
-def stitch(settings: Settings) -> None:
+def stitch(settings: Settings, made: dg.AssetSelection = STITCHED) -> None:
     """Land what is there and make `identity.*` and the marts, without models."""
     export_environment(settings)
     prepare_home(settings)
@@ -32,7 +33,7 @@ def stitch(settings: Settings) -> None:
     with dg.DagsterInstance.get() as instance:
         graph = job.asset_layer.asset_graph
         assert job.execute_in_process(
-            instance=instance, asset_selection=sorted(STITCHED.resolve(graph))
+            instance=instance, asset_selection=sorted(made.resolve(graph))
         ).success
 
 
@@ -90,3 +91,20 @@ def test_a_new_warehouse_takes_up_the_history_and_a_forgotten_model_is_trained_a
     assert warehouse_of(home).read(HISTORY).equals(before)
     assert parameters.with_name(f"former_{PARAMETERS}").read_text() == first
     assert parameters.read_text() == first, "the same records train the same model"
+
+
+def test_a_kept_model_that_cannot_be_read_stops_the_run_and_parts_nobody(
+    stitched: Settings, tmp_path: Path
+) -> None:
+    home = copied(stitched, tmp_path / "home")
+    scores = f"from {MATCH_SCORES.schema}.{MATCH_SCORES.name} order by all"
+    before = warehouse_of(home).read(scores)
+    assert before.height
+    parameters = home.matching_dir / PARAMETERS
+    text = parameters.read_text()
+    for wrong in (text[:-9], text.replace('"format": ', '"format": 1')):
+        parameters.write_text(wrong)
+        matching = dg.AssetSelection.assets(MATCH_MODEL_KEY).required_multi_asset_neighbors()
+        with pytest.raises(dg.Failure, match="train-matching"):
+            stitch(home, matching)
+        assert warehouse_of(home).read(scores).equals(before)
