@@ -281,6 +281,14 @@ def test_older_evidence_renames_a_person_and_the_old_id_resolves_for_ever(town: 
     ]
 
 
+def test_an_id_resolves_though_its_own_identifier_went_on_the_day_it_was_given(town: Town) -> None:
+    own, other = "login-1", "email-1"
+    town.record(Graph({own: noon(0), other: noon(0)}, {(own, other): noon(0)}), TODAY)
+    assert set(town.today().values()) == {person_of(own)}
+    town.record(Graph({other: noon(0)}, {}), TODAY)
+    assert town.resolve(person_of(own)) == {person_of(other)}
+
+
 def test_a_day_again_replaces_itself_and_a_back_dated_one_changes_nothing(town: Town) -> None:
     graph = grown_town(3, size=60)
     town.record(graph, TODAY)

@@ -29,6 +29,18 @@ by_own_identifier as (
         on gone.alias_person_id = left(sha256('person:' || identifiers.pseudonym), 32)
 ),
 
+companions as (
+    select
+        person_id,
+        pseudonym
+    from history
+    union distinct
+    select
+        person_id,
+        unnest(pseudonyms) as pseudonym
+    from {{ ref('person_ids') }}
+),
+
 -- Where it is no longer in the data, for whoever has the oldest of those that were with it.
 by_companion as (
     select
@@ -36,8 +48,8 @@ by_companion as (
         identifiers.person_id
     from gone
     anti join by_own_identifier on gone.alias_person_id = by_own_identifier.alias_person_id
-    inner join history on gone.alias_person_id = history.person_id
-    inner join identifiers on history.pseudonym = identifiers.pseudonym
+    inner join companions on gone.alias_person_id = companions.person_id
+    inner join identifiers on companions.pseudonym = identifiers.pseudonym
     qualify row_number() over (
         partition by gone.alias_person_id
         order by identifiers.first_seen_at asc nulls last, identifiers.pseudonym asc

@@ -1,10 +1,13 @@
 {{ config(
-    materialized='incremental', full_refresh=false, on_schema_change='fail',
+    materialized='incremental', full_refresh=false, on_schema_change='append_new_columns',
     incremental_strategy='append',
 ) }}
 with people as (
-    select distinct person_id
+    select
+        person_id,
+        list(pseudonym order by pseudonym asc) as pseudonyms
     from {{ ref('person_identifiers') }}
+    group by person_id
 ),
 
 as_of as (
@@ -13,7 +16,8 @@ as_of as (
 
 select
     people.person_id,
-    as_of.as_of_date as first_given_date
+    as_of.as_of_date as first_given_date,
+    people.pseudonyms
 from people
 cross join as_of
 {% if is_incremental() %}
