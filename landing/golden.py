@@ -15,7 +15,10 @@ import duckdb
 from landing.declarations import Column, Declarations, Entity
 from landing.tables import RawColumn, table_exists, transaction
 
-FIELDS = ("name", "birth_date", "address", "postcode", "company", "email", "phone")
+FIELDS = (
+    *("name", "given_name", "surname", "birth_date"),
+    *("address", "postcode", "city", "company", "email", "phone"),
+)
 CONTACTS = [
     RawColumn("person_id", "VARCHAR", "The person: customer_id in core.dim_customers."),
     RawColumn("field", "VARCHAR", f"What it is: {', '.join(FIELDS)}."),

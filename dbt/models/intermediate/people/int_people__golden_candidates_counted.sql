@@ -28,7 +28,9 @@ fields as (
         pseudonym
     from described
     unpivot (
-        pseudonym for field in (name, birth_date, address, postcode, company, email, phone)
+        pseudonym for field in (
+            name, given_name, surname, birth_date, address, postcode, city, company, email, phone
+        )
     )
 )
 

@@ -1,5 +1,8 @@
 {{ config(materialized='table') }}
-{%- set fields = ['name', 'birth_date', 'address', 'postcode', 'company', 'email', 'phone'] -%}
+{%- set fields = [
+    'name', 'given_name', 'surname', 'birth_date', 'address', 'postcode', 'city', 'company', 'email',
+    'phone',
+] -%}
 with chosen as (
     select * from {{ ref('int_people__golden_fields_chosen') }}
 )

@@ -13,9 +13,12 @@ select
     seen_at,
     is_verified,
     name,
+    given_name,
+    surname,
     birth_date,
     address,
     postcode,
+    city,
     company,
     email,
     phone
