@@ -36,6 +36,7 @@ TYPES = get_args(IdentifierType)
 DECISION_COLUMNS = ["pseudonym_a", "pseudonym_b", "decision", "decided_by", "decided_at", "note"]
 _MOST_FAULTS_SHOWN = 20
 _LONGEST_NOTE = 2_000
+_NOBODY = ("", "null", "none")
 
 Tier = Literal["naming", "joining", "weak"]
 Rule = Literal["verified", "source_order", "most_recent", "most_frequent"]
@@ -223,6 +224,10 @@ def read_decisions(path: Path) -> list[Row]:
         text = path.read_bytes().decode("utf-8-sig")
     except FileNotFoundError:
         return []
+    except OSError as error:
+        raise IdentityRulesError(
+            f"{path}: {error.strerror}; decisions are read from a file of this name"
+        ) from None
     except UnicodeDecodeError as error:
         line = error.object.count(b"\n", 0, error.start) + 1
         raise IdentityRulesError(f"{path}: line {line}: not UTF-8; save it as UTF-8") from None
@@ -247,11 +252,20 @@ def read_decisions(path: Path) -> list[Row]:
                     if not wrong:
                         rows.append((line, *_decided(said)))
             line = reader.line_num + 1
-    except csv.Error:
-        faults.append(f"line {line}: not readable as CSV; is a quote left open?")
+    except csv.Error as error:
+        faults.append(f"line {line}: {_not_csv(error)}")
     if faults:
         raise IdentityRulesError(_listed(path, faults))
     return rows
+
+
+def _not_csv(error: csv.Error) -> str:
+    if "field limit" in str(error):
+        return (
+            f"a field longer than {csv.field_size_limit():,} characters, where a note may have "
+            f"{_LONGEST_NOTE:,}: shorten it, or close its quote"
+        )
+    return "not readable as CSV; is a quote left open?"
 
 
 def _misdecided(said: dict[str, str]) -> Iterator[tuple[str, str]]:
@@ -262,12 +276,15 @@ def _misdecided(said: dict[str, str]) -> Iterator[tuple[str, str]]:
         yield "pseudonym_b", "the same identifier as in pseudonym_a"
     if said["decision"].lower() not in ("approve", "reject"):
         yield "decision", "neither approve nor reject"
-    if not said["decided_by"]:
-        yield "decided_by", "empty; say who decided"
+    if said["decided_by"].lower() in _NOBODY:
+        yield "decided_by", "empty, or what a program writes for nobody; say who decided"
     if _moment(said["decided_at"]) is None:
         yield "decided_at", "not a time as 2026-03-31T09:30:00+09:00"
     if len(said["note"]) > _LONGEST_NOTE:
-        yield "note", f"longer than {_LONGEST_NOTE} characters"
+        yield "note", f"longer than {_LONGEST_NOTE:,} characters"
+    for column in ("decided_by", "note"):
+        if "\0" in said[column]:
+            yield column, "holds a NUL character; remove it"
 
 
 def _decided(said: dict[str, str]) -> Row:

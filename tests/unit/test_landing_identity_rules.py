@@ -1,5 +1,6 @@
 """What identity.yml and the decision file may say, and where a mistake is reported."""
 
+import csv
 import datetime as dt
 import re
 from fnmatch import fnmatchcase
@@ -139,6 +140,15 @@ def test_decisions_are_read_as_people_write_them(tmp_path):
     assert second == (5, B.lower(), A, "reject", "lee", april, None)
 
 
+@pytest.fixture
+def usual_field_limit():
+    """Python's own limit of a CSV field: dbt lifts it for the whole process."""
+    lifted = csv.field_size_limit(131_072)
+    yield
+    csv.field_size_limit(lifted)
+
+
+@pytest.mark.usefixtures("usual_field_limit")
 @pytest.mark.parametrize(
     ("body", "says"),
     [
@@ -146,9 +156,16 @@ def test_decisions_are_read_as_people_write_them(tmp_path):
         (f"{A},{A.upper()},reject,kim,2026-03-31,\n", "line 2, column 'pseudonym_b': the same"),
         (f"canary,{B},reject,kim,2026-03-31,\n", "line 2, column 'pseudonym_a': not a pseudonym"),
         (f"{A},{B},reject,,2026-03-31,\n", "line 2, column 'decided_by': empty"),
+        (f"{A},{B},reject,NULL,2026-03-31,\n", "line 2, column 'decided_by': empty, or what"),
+        (f"{A},{B},reject,kim\0,2026-03-31,\n", "line 2, column 'decided_by': holds a NUL"),
+        (f"{A},{B},reject,kim,2026-03-31,can\0ary\n", "line 2, column 'note': holds a NUL"),
         (f"{A},{B},reject,kim,yesterday,\n", "line 2, column 'decided_at': not a time"),
         (f"{A},{B},reject,kim,0001-01-01T00:00:00+23:00,\n", "line 2, column 'decided_at'"),
         (f"{A},{B},reject,kim,2026-03-31,{'x' * 3000}\n", "line 2, column 'note': longer than"),
+        (
+            f"\n{A},{B},reject,kim,2026-03-31,{'x' * 200_000}\n",
+            "line 3: a field longer than 131,072 characters, where a note may have 2,000",
+        ),
         (f"\n{A},{B},reject,kim,2026-03-31\n", "line 3: 5 columns instead of 6"),
         (f'{A},{B},reject,kim,2026-03-31,"canary\n', "line 2: not readable as CSV"),
     ],
@@ -173,3 +190,8 @@ def test_a_decision_file_in_another_shape_is_refused(tmp_path):
         path.write_bytes(content)
         with pytest.raises(IdentityRulesError, match=re.escape(says)):
             read_decisions(path)
+
+
+def test_a_folder_in_place_of_the_decision_file_is_named(tmp_path):
+    with pytest.raises(IdentityRulesError, match=re.escape(f"{tmp_path}: Is a directory;")):
+        read_decisions(tmp_path)
