@@ -83,18 +83,22 @@ def why(settings: Settings, first: str, second: str) -> None:
 
     Name a record as source.entity:id, an identifier as type=value, or give its pseudonym.
     """
-    from dagster_project.resources import warehouse_of
-    from dagster_project.why import UnknownIdentifierError, explain, find
-    from landing.declarations import read_declarations
-    from landing.pseudonyms import read_or_create_key
+    from dagster_project.resources import WarehouseBusyError, warehouse_of
+    from dagster_project.why import UnexplainedError, explain, find_both
+    from landing.declarations import DeclarationError, read_declarations
+    from landing.pseudonyms import PseudonymKeyError, read_key
 
-    warehouse, declarations = warehouse_of(settings), read_declarations(settings.sources_file)
-    key = read_or_create_key(settings.home, settings.pseudonym_key)
+    warehouse = warehouse_of(settings)
     try:
-        ends = [find(text, warehouse, declarations, key) for text in (first, second)]
-    except UnknownIdentifierError as error:
+        # A file that is not there would be made by opening it.
+        if not warehouse.path.exists() or not warehouse.counts(["identity.person_identifiers"]):
+            raise click.ClickException(f"{settings.home} holds no people yet: run `dsegment run`.")
+        declarations = read_declarations(settings.sources_file)
+        key = read_key(settings.home, settings.pseudonym_key)
+        ends = find_both(first, second, warehouse, declarations, key)
+        click.echo(explain(*ends, warehouse))
+    except (UnexplainedError, WarehouseBusyError, PseudonymKeyError, DeclarationError) as error:
         raise click.ClickException(str(error)) from None
-    click.echo(explain(*ends, warehouse))
 
 
 @main.command()

@@ -64,6 +64,19 @@ def parse_key(text: str) -> PseudonymKey:
     return PseudonymKey(bytes.fromhex(text.strip()))
 
 
+def read_key(home: Path, configured: str | None = None) -> PseudonymKey | None:
+    """Return the configured key, or else the one kept in `home`, or none; never makes one.
+
+    Raises `PseudonymKeyError` when the key is malformed.
+    """
+    if configured:
+        return parse_key(configured)
+    path = home / KEY_FILE
+    if not path.exists():
+        return None
+    return parse_key(path.read_text(encoding="ascii", errors="replace"))
+
+
 def read_or_create_key(home: Path, configured: str | None = None) -> PseudonymKey:
     """Return the configured key, or else the development key kept in `home`.
 
@@ -71,11 +84,10 @@ def read_or_create_key(home: Path, configured: str | None = None) -> PseudonymKe
     its owner only, and never replaced, so two processes that start together get the same key.
     Raises `PseudonymKeyError` when the key is malformed.
     """
-    if configured:
-        return parse_key(configured)
+    kept = read_key(home, configured)
+    if kept:
+        return kept
     path = home / KEY_FILE
-    if path.exists():
-        return parse_key(path.read_text(encoding="ascii", errors="replace"))
     home.mkdir(parents=True, exist_ok=True)
     draft = home / f".{KEY_FILE}.{os.getpid()}"
     descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)

@@ -18,7 +18,7 @@ from dagster_project.assets.specs import table_metadata, table_spec, version_of
 from dagster_project.resources import Warehouse, Write, write_text
 from dagster_project.settings import Settings
 from dagster_project.tables import MATCH_SCORES
-from dagster_project.why import explain
+from dagster_project.why import UnexplainedError, explain
 from landing import golden
 from landing.declarations import Declarations
 from landing.identity_rules import read_identity_rules
@@ -151,7 +151,7 @@ def people_check() -> dg.AssetChecksDefinition:
         for row in ends.iter_rows(named=True):
             try:
                 told.append(explain(row["first"], row["last"], warehouse))
-            except ValueError as error:
+            except UnexplainedError as error:
                 unexplained += 1
                 told.append(f"Person {row['person_id']}: {error}")
         return dg.AssetCheckResult(

@@ -11,7 +11,7 @@ from pipeline import run
 from dagster_project.refresh import summary
 from dagster_project.resources import warehouse_of
 from dagster_project.settings import PROJECT_DIR, Settings
-from dagster_project.why import UnknownIdentifierError, explain, find
+from dagster_project.why import UnexplainedError, explain, find
 from landing.declarations import read_declarations
 from landing.pseudonyms import parse_key
 
@@ -130,10 +130,10 @@ def test_email_and_phone_of_one_invoice_are_one_person(shop: Settings) -> None:
 def test_why_tells_the_links_between_two_identifiers(shop: Settings) -> None:
     told = why(shop, "email=ANNA@cedarhill.co.uk", "phone=+44 20 7946 0018")
     assert "email" in told
-    assert "first in corner_shop.invoice_lines:536365" in told
+    assert "first seen in corner_shop.invoice_lines:536365" in told
     anna = "email=anna@cedarhill.co.uk"
     assert "They are two people" in why(shop, anna, "email=bob@cedarhill.co.uk")
-    with pytest.raises(UnknownIdentifierError, match="No identifier of what begins with 'email'"):
+    with pytest.raises(UnexplainedError, match="No record that was stitched shows this email"):
         why(shop, anna, "email=nobody@cedarhill.co.uk")
 
 

@@ -14,6 +14,7 @@ from dagster_project.prepare import prepare_home
 from dagster_project.resources import export_environment, warehouse_of
 from dagster_project.settings import Settings
 from dagster_project.tables import MATCH_SCORES
+from dagster_project.why import explain
 from simulator import demo
 
 STITCHED = (
@@ -74,6 +75,36 @@ def test_a_crowd_on_one_address_stays_a_crowd(stitched: Settings) -> None:
     )
     assert refused.row(0)[0] == "shared_identifier"
     assert refused.row(0)[1] >= CROWD
+
+
+def test_two_people_who_gave_one_identifier_hear_of_it_and_why_it_joins_them_not(
+    stitched: Settings,
+) -> None:
+    warehouse = warehouse_of(stitched)
+    met = warehouse.read(
+        """
+        with ends as (
+            select pseudonym_a as own, pseudonym_b as other, * from identity.refused_links
+            union all
+            select pseudonym_b as own, pseudonym_a as other, * from identity.refused_links
+        ),
+        people as (
+            select ends.reason, ends.other, people.person_id, min(ends.own) as own
+            from ends
+            inner join identity.person_identifiers as people on ends.own = people.pseudonym
+            where ends.record_id is not null
+            group by all
+        )
+        select reason, other, min(own) as first, max(own) as second
+        from people
+        group by reason, other having count(*) > 1
+        qualify row_number() over (partition by reason order by other) = 1
+        """
+    )
+    assert {"shared_identifier", "contested_identifier"} <= set(met["reason"])
+    for reason, other, first, second in met.iter_rows():
+        told = explain(first, second, warehouse)
+        assert told.startswith("They are two people") and reason in told and other in told
 
 
 def test_a_new_warehouse_takes_up_the_history_and_a_forgotten_model_is_trained_anew(
