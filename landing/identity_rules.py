@@ -68,18 +68,21 @@ class TypeRule(Strict):
     """How far one identifier type is trusted.
 
     A `naming` type makes people, a `joining` one joins them unless their profiles contradict, a
-    `weak` one attaches where one person alone touches it. A limit of 0 is none.
+    `weak` one attaches where one person alone touches it. A limit of 0 is none, and 0 days never.
     """
 
     tier: Tier
     limit_per_person: Limit
     shared_above: Limit
     checks_profile: bool = False
+    reassigned_after_days: Limit = 0
 
     @model_validator(mode="after")
     def _is_coherent(self) -> TypeRule:
-        if self.checks_profile and self.tier != "joining":
-            raise ValueError("`checks_profile` belongs to a type of tier joining")
+        if self.tier != "joining":
+            for setting in ("checks_profile", "reassigned_after_days"):
+                if getattr(self, setting):
+                    raise ValueError(f"`{setting}` belongs to a type of tier joining")
         return self
 
 

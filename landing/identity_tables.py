@@ -88,7 +88,10 @@ def _rows(identity: Identity) -> dict[str, list[Row]]:
     rules = identity.rules
     return {
         "types": [
-            (kind, r.tier, priority, r.limit_per_person, r.shared_above, r.checks_profile)
+            (
+                *(kind, r.tier, priority, r.limit_per_person, r.shared_above),
+                *(r.checks_profile, r.reassigned_after_days),
+            )
             for priority, (kind, r) in enumerate(rules.identifier_types.items(), 1)
         ],
         "matching": [

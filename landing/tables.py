@@ -104,6 +104,11 @@ IDENTITY = {
                 "BOOLEAN",
                 "Whether people whose profiles contradict each other are kept apart.",
             ),
+            RawColumn(
+                "reassigned_after_days",
+                "INTEGER",
+                "Claimed again after more days than these, it has changed hands; 0 is never.",
+            ),
         ],
     ),
     "blocked": (

@@ -94,7 +94,7 @@ class Town:
         tables = {
             "raw.as_of": [(today, "UTC", "USD")],
             "raw.identity_types": [
-                (kind, "naming", priority, 0, 0, False) for kind, priority in PRIORITY.items()
+                (kind, "naming", priority, 0, 0, False, 0) for kind, priority in PRIORITY.items()
             ],
             "identity.person_identifiers": [
                 (kind_of(name), name, people[name], seen_at)
@@ -156,7 +156,8 @@ class Town:
 DDL = {
     "raw.as_of": "as_of_date date, business_zone varchar, currency varchar",
     "raw.identity_types": "identifier_type varchar, tier varchar, priority integer,"
-    " limit_per_person integer, shared_above integer, checks_profile boolean",
+    " limit_per_person integer, shared_above integer, checks_profile boolean,"
+    " reassigned_after_days integer",
     "identity.person_identifiers": "identifier_type varchar, pseudonym varchar, person_id varchar,"
     " first_seen_at timestamp",
     "identity.identifier_edges": "pseudonym_a varchar, pseudonym_b varchar, link_kind varchar,"

@@ -42,7 +42,8 @@ identifier_types:
   customer_id:  {tier: naming, limit_per_person: 6, shared_above: 0}
   login:        {tier: naming, limit_per_person: 6, shared_above: 0}
   loyalty_card: {tier: naming, limit_per_person: 6, shared_above: 0}
-  phone:        {tier: joining, checks_profile: true, limit_per_person: 8, shared_above: 6}
+  phone:        {tier: joining, checks_profile: true, limit_per_person: 8, shared_above: 6,
+                 reassigned_after_days: 90}
   email:        {tier: joining, limit_per_person: 8, shared_above: 4}
   device:       {tier: weak, limit_per_person: 0, shared_above: 8}
   cookie:       {tier: weak, limit_per_person: 0, shared_above: 8}
@@ -205,8 +206,8 @@ def test_the_rules_are_tables_in_the_order_of_the_file(house):
         ("identity_survivorship", 13), ("identity_decisions", 0),
     ]  # fmt: skip
     assert house.rows("FROM raw.identity_types ORDER BY priority")[3:5] == [
-        ("phone", "joining", 4, 8, 6, True),
-        ("email", "joining", 5, 8, 4, False),
+        ("phone", "joining", 4, 8, 6, True, 90),
+        ("email", "joining", 5, 8, 4, False, 0),
     ]
     assert house.rows("FROM raw.identity_matching") == [(0.9, 0.5, 4)]
     ranked = "FROM raw.identity_survivorship WHERE field IN ('name', 'email') ORDER BY ALL"

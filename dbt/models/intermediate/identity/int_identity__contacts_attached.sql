@@ -1,5 +1,9 @@
 {{ config(materialized='table') }}
-with claims as (
+with types as (
+    select * from {{ ref('stg_identity__types') }}
+),
+
+claims as (
     select
         *,
         lag(last_seen_at) over by_age as others_last_seen_at,
@@ -11,14 +15,22 @@ with claims as (
     )
 ),
 
--- The last to be seen with it, if alone, or if everybody else had given it up half a year before:
--- a phone number that was given out again.
+-- The last to be seen with it, if alone, or if everybody else had given it up long before: a phone
+-- number that was given out again.
 holders as (
-    select *
+    select
+        claims.*,
+        types.limit_per_person
     from claims
+    inner join types on claims.identifier_type = types.identifier_type
     where
-        claim_number = claim_count
-        and (claim_count = 1 or first_seen_at > others_last_seen_at + interval 180 days)
+        claims.claim_number = claims.claim_count
+        and (
+            claims.claim_count = 1
+            or types.reassigned_after_days > 0
+            and claims.first_seen_at
+            > claims.others_last_seen_at + to_days(types.reassigned_after_days)
+        )
 ),
 
 own_counts as (
@@ -28,14 +40,6 @@ own_counts as (
         count(*) as own_count
     from {{ ref('int_identity__people_matched') }}
     group by people_group, identifier_type
-),
-
-limits as (
-    select
-        identifier_type,
-        limit_per_person
-    from {{ ref('stg_identity__types') }}
-    where limit_per_person > 0
 )
 
 select
@@ -43,13 +47,12 @@ select
     holders.identifier_type,
     holders.people_group
 from holders
-left join limits on holders.identifier_type = limits.identifier_type
 left join own_counts
     on
         holders.people_group = own_counts.people_group
         and holders.identifier_type = own_counts.identifier_type
 qualify
-    limits.limit_per_person is null
+    holders.limit_per_person = 0
     or coalesce(own_counts.own_count, 0) + count(*) over (
         partition by holders.people_group, holders.identifier_type
-    ) <= limits.limit_per_person
+    ) <= holders.limit_per_person

@@ -8,5 +8,6 @@ select
     priority,
     limit_per_person,
     shared_above,
-    checks_profile
+    checks_profile,
+    reassigned_after_days
 from types
