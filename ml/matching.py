@@ -335,7 +335,11 @@ def _learned(
         "CREATE OR REPLACE TABLE dsegment_pairs AS FROM dsegment_pairs WHERE NOT is_known"
     )
     scores = model._scored(connection, LEAST_PROBABILITY)["match_probability"].to_numpy()
-    return dataclasses.replace(model, **_calibrated(model, scores))
+    model = dataclasses.replace(model, **_calibrated(model, scores))
+    if model.trained_on["expected_precision"] is None:
+        names = ", ".join(f.name for f in fields)
+        log.warning("matching will join nobody: %s alone make no two records likely one", names)
+    return model
 
 
 def _calibrated(model: MatchingModel, scores: np.ndarray) -> dict[str, Any]:

@@ -295,6 +295,13 @@ def test_one_record_or_none_has_no_pair_and_a_constant_field_is_left_out(
     assert "does not compare postcode" in caplog.text
 
 
+def test_a_training_that_can_join_nobody_says_so(connection, people, caplog):
+    connection.register("people", people)
+    weak = train(connection, "people", {"name": "name"}, settings=SMALL)
+    assert weak.predict(connection, "people", weak.thresholds["join"]).is_empty()
+    assert "matching will join nobody: name" in caplog.text
+
+
 def test_a_value_of_everybody_is_no_block(connection, caplog):
     caplog.set_level("INFO")
     draw = np.random.default_rng(1)
