@@ -56,6 +56,7 @@ BANDS = ("once", "few", "many")
 APPROVED = 0.99
 BEFORE_MATCHING = (
     "+int_identity__people_linked",
+    "+int_identity__people_corroborated",
     "+int_identity__identifiers_judged",
     "+int_people__profiles_unioned",
 )

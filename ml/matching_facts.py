@@ -13,7 +13,7 @@ import numpy as np
 
 from ml.matching_blocking import Connection
 from ml.matching_estimation import FieldFacts
-from ml.matching_fields import JOINING, PERSONAL, WAYS_TO_WRITE, Field, Level
+from ml.matching_fields import JOINING, MEASURED, PERSONAL, WAYS_TO_WRITE, Field, Level
 from ml.matching_splink import patterns_of
 
 
@@ -71,6 +71,8 @@ def facts_of(
         ).fetchall()
         pairs = filled * (filled - 1) / 2
         exact = equal / pairs if pairs else 0.0
+        if f.kind in MEASURED:
+            exact = (counts[0] + 0.5) / (counts.sum() + 0.5 * size)  # no level of it is equality
         others = counts[1:] + np.full(size - 1, 0.5)
         family = None
         if f.kind == "name":
@@ -85,7 +87,8 @@ def facts_of(
                 m_start=np.array([level.m for level in spec[f.name]]),
                 home_start=np.array([level.home for level in spec[f.name]]),
                 is_own=f.kind in PERSONAL,
-                is_key=f.kind in JOINING,
+                # Of known pairs both records have what is measured of their one person.
+                is_key=f.kind in JOINING | MEASURED,
                 ways=len(spec[f.name][: WAYS_TO_WRITE.get(f.kind, 0)]),
             )
         )

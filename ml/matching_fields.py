@@ -33,6 +33,7 @@ KINDS = (
     "phone",
     "text",
     "code",
+    "times_seen",
 )
 # What the people of one household have in common, and what is a person's own.
 SHARED_AT_HOME = frozenset({"address", "street_number", "postcode", "city", "state"})
@@ -40,6 +41,9 @@ NAMES = frozenset({"name", "given_name", "surname"})
 PERSONAL = frozenset({"name", "given_name", "birth_date"})
 # What deterministic stitching joins by.
 JOINING = frozenset({"email", "phone", "code"})
+# What is measured of a person and not written by one. It is compared, but two with one value of it
+# are no more alike for that: it draws no pairs, has no rare values and is no evidence to read.
+MEASURED = frozenset({"times_seen"})
 
 # How many of a kind's first levels are ways to write one value; of an address all but "similar".
 WAYS_TO_WRITE = {"name": 2, "address": -2}
@@ -221,6 +225,13 @@ def levels(field: Field, fields: Sequence[Field]) -> list[Level]:
             Level("near", f"{length} >= 2 AND {no_edit} <= 1", 0.08, 0.02),
             Level("else", None, 0.12, 0.03 if home else 0.93),
         ]
+    if field.kind == "times_seen":
+        # Who is seen often shows several keys together sooner or later. The more both of two have
+        # been seen without one in common, the less they are one person.
+        return [
+            Level("one of them once", f"'1' IN ({text}_l, {text}_r)", 0.9, 0.75),
+            Level("else", None, 0.1, 0.25),
+        ]
     home = field.kind in SHARED_AT_HOME
     return [
         Level("exact", f"{alt}_l = {alt}_r", 0.75, 0.95 if home else 0.2),
@@ -248,7 +259,7 @@ def block_keys(field: Field) -> dict[str, list[str]]:
     A slip at the start leaves the end as it is. A field that is too coarse has none.
     """
     text, alt = f"{field.name}_text", f"{field.name}_alt"
-    if field.kind == "state":
+    if field.kind == "state" or field.kind in MEASURED:
         return {}
     if field.kind == "birth_date":
         return {"start": [f"left({text}, 4)", text], "end": [f"right({text}, 4)", text]}

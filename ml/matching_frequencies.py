@@ -14,7 +14,7 @@ import polars as pl
 
 from ml.matching_blocking import Connection
 from ml.matching_estimation import Patterns
-from ml.matching_fields import Field
+from ml.matching_fields import MEASURED, Field
 
 
 def term_frequencies_of(
@@ -59,6 +59,7 @@ def term_frequencies_of(
         ) USING (key)
         """
         for f in fields
+        if f.kind not in MEASURED
     ]
     counted = connection.sql(" UNION ALL ".join(parts) + " ORDER BY field, key").pl()
     connection.unregister("dsegment_judged")

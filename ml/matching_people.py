@@ -61,10 +61,13 @@ class PersonTable:
 
 @dataclass(frozen=True)
 class Warehouse:
-    """Where the deterministic people and the refused identifiers are."""
+    """Where the deterministic people, their records and the refused identifiers are."""
 
     people: str = "intermediate.int_identity__people_linked"  # pseudonym, people_group
     identifiers: str = "intermediate.int_identity__identifiers_judged"  # pseudonym, refused_reason
+    profiles: str = "intermediate.int_people__profiles_unioned"  # customer_key, one row per record
+    # people_group, agreed_group
+    corroborated: str = "intermediate.int_identity__people_corroborated"
     blocked: str = "raw.identity_blocked"  # pseudonym, reason; attributes too
 
 
@@ -84,7 +87,9 @@ def records_sql(
     one: an order without birth date must not hide that the birth dates of two people differ.
     `pseudonym` is the record's strongest identifier that belongs to somebody; a record without one
     is left out, since nobody could say whose it is. A refused value (placeholder, shared by many)
-    is empty: it would make strangers alike.
+    is empty: it would make strangers alike. `times_seen` (see `_times_seen_sql`) is of the person
+    and not of the record: not completed it stands on one record of each, or else those with many
+    would teach most of what it is worth.
     """
     warehouse = warehouse or Warehouse()
     fields = fields_of(tables)
@@ -97,13 +102,34 @@ def records_sql(
         for name in fields
         for column in (name, f"{name}_key")
     )
+    times_seen = "any_value(times_seen)"
+    if not completed:
+        first = "min(record_id) = min(min(record_id)) OVER (PARTITION BY person)"
+        times_seen = f"CASE WHEN {first} THEN {times_seen} END"
     rows = f"SELECT record_id, pseudonym, person, {own if completed else values} FROM ({parts})"
     return f"""
         SELECT min(record_id) AS record_id, arg_min(pseudonym, record_id) AS pseudonym,
-               person, {values}
+               person, {values}, {times_seen} AS times_seen
         FROM ({rows} WHERE person IS NOT NULL WINDOW w AS (PARTITION BY person))
+        LEFT JOIN ({_times_seen_sql(warehouse)}) USING (person)
         WHERE {said} >= 2
         GROUP BY person, {values}
+    """
+
+
+def _times_seen_sql(warehouse: Warehouse) -> str:
+    """SQL of how many records with a profile show a person, as the warehouse counts them.
+
+    A full delivery each night adds rows to the vault and nothing to what is known. People joined
+    past matching, by a device and a name, are left out: they have been seen often and are one.
+    """
+    return f"""
+        SELECT people_group AS person, count(*) AS times_seen
+        FROM {warehouse.profiles} JOIN {warehouse.people} ON pseudonym = customer_key
+        WHERE people_group NOT IN (
+            SELECT unnest([people_group, agreed_group]) FROM {warehouse.corroborated}
+        )
+        GROUP BY ALL
     """
 
 
@@ -121,9 +147,8 @@ def train_on_people(
 
     """
     with _records(connection, tables, warehouse):
-        return train(
-            connection, RECORDS, fields_of(tables), group_column="person", settings=settings
-        )
+        fields = fields_of(tables) | {"times_seen": "times_seen"}
+        return train(connection, RECORDS, fields, group_column="person", settings=settings)
 
 
 def match_people(

@@ -14,7 +14,7 @@ import polars as pl
 
 from ml.matching_blocking import Connection
 from ml.matching_estimation import Patterns
-from ml.matching_fields import Field, Level, levels, not_comparable
+from ml.matching_fields import MEASURED, Field, Level, levels, not_comparable
 from ml.matching_frequencies import frequency_table
 from ml.matching_parameters import FieldParameters
 
@@ -85,7 +85,7 @@ def _comparison(
             "m_probability": f.m[i],
             "u_probability": f.u[i],
         }
-        if i == 0 and with_frequencies:
+        if i == 0 and with_frequencies and f.kind not in MEASURED:
             entry |= {
                 "tf_adjustment_column": f"{f.name}_key",
                 "tf_adjustment_weight": 1.0,

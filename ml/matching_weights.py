@@ -10,7 +10,7 @@ import math
 from collections.abc import Mapping, Sequence
 
 from ml.matching_families import namesakes_sql
-from ml.matching_fields import PERSONAL, WAYS_TO_WRITE
+from ml.matching_fields import MEASURED, PERSONAL, WAYS_TO_WRITE
 from ml.matching_parameters import FieldParameters
 
 # Share of the pairs of one home in which a child bears a parent's name, whatever the name.
@@ -32,7 +32,8 @@ def home_correction(
         for i, (u, home) in enumerate(zip(f.u, f.home, strict=True)):
             weight = repr(math.log2(home / u))
             # A name in another order is the same name, though the engine knows no rarity of it.
-            same = i == 0 or (f.kind == "name" and i < WAYS_TO_WRITE["name"])
+            ways = 0 if f.kind in MEASURED else WAYS_TO_WRITE["name"] if f.kind == "name" else 1
+            same = i < ways
             if same and home > u:
                 # A rare name is rare by chance, but its rarity says nothing against a family.
                 shared = (home - u) / (1 - u)
@@ -72,6 +73,8 @@ def evidence(fields: Sequence[FieldParameters]) -> str:
     """SQL of which fields agree and how, without values."""
     said = []
     for f in fields:
+        if f.kind in MEASURED:
+            continue
         last = len(f.levels) - 1
         cases = " ".join(
             f"WHEN {last - i} THEN '{f.name} {_quoted(level)}'"

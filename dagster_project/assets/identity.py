@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from ml.matching_people import PersonTable
 
 PEOPLE = dg.AssetKey(["intermediate", "int_identity__people_linked"])
+CORROBORATED = dg.AssetKey(["intermediate", "int_identity__people_corroborated"])
 IDENTIFIERS = dg.AssetKey(["intermediate", "int_identity__identifiers_judged"])
 PROFILES = dg.AssetKey(["intermediate", "int_people__profiles_unioned"])
 MATCHING_RULES = dg.AssetKey(["raw", "identity_matching"])
@@ -53,7 +54,7 @@ def identity_assets(settings: Settings, declarations: Declarations) -> list[dg.A
         specs=[
             dg.AssetSpec(
                 MATCH_MODEL_KEY,
-                deps=[PEOPLE, IDENTIFIERS, PROFILES],
+                deps=[PEOPLE, CORROBORATED, IDENTIFIERS, PROFILES],
                 group_name="identity",
                 description="One row per field and level of agreement, as a JSON file: what it is "
                 "worth. Trained once, on the first records there are, and kept until `dsegment "
@@ -65,7 +66,10 @@ def identity_assets(settings: Settings, declarations: Declarations) -> list[dg.A
             ),
             table_spec(
                 MATCH_SCORES,
-                deps=[PEOPLE, IDENTIFIERS, PROFILES, MATCH_MODEL_KEY, MATCHING_RULES],
+                deps=[
+                    *(PEOPLE, CORROBORATED, IDENTIFIERS, PROFILES),
+                    *(MATCH_MODEL_KEY, MATCHING_RULES),
+                ],
                 owner="team:data-science",
                 kinds={"python", "duckdb"},
                 code_version=version,

@@ -27,7 +27,9 @@ from dagster_project.settings import Settings
 from dagster_project.tables import DBT_HISTORIES
 
 # Those models, and all that they read. What stands before matching is made before it.
-BEFORE_MATCHING = "+int_identity__people_linked +int_people__profiles_unioned"
+BEFORE_MATCHING = (
+    "+int_identity__people_linked +int_identity__people_corroborated +int_people__profiles_unioned"
+)
 
 
 class Translator(DagsterDbtTranslator):

@@ -68,7 +68,7 @@ def test_the_shipped_rules_are_good_and_in_the_written_order(declarations):
         ('"info@*"', '"[z-a]@*"', ["'[z-a]@*' is not a pattern"]),
         ('"1900-01-01"', "1900-01-01", ["birth_date, no. 1, values, no. 1", "valid string"]),
         ("suggest_above: 0.5", "suggest_above: 0.99", ["matching", "must not be higher"]),
-        ("join_above: 0.92", "join_above: 92", ["matching, join_above", "less than or equal to 1"]),
+        ("join_above: 0.94", "join_above: 92", ["matching, join_above", "less than or equal to 1"]),
         ("largest_join: 4", "largest_join: 1", ["largest_join", "greater than or equal to 2"]),
         ("[verified, source_order", "[verified, oldest", ["email, rules, no. 2", "'verified'"]),
         ("[demo.crm_members]}", "[demo.members]}", ["'demo.members' is no source.entity"]),

@@ -175,6 +175,32 @@ def test_namesakes_are_likelier_two_where_a_family_lives(connection, model, peop
     assert alone.max() > 0
 
 
+def test_two_who_are_both_seen_often_and_share_no_key_are_likelier_two(connection, people):
+    """Of the doubles one side was seen once; of all others every second was seen often."""
+    is_double = pl.col("record_id").rank().over("person") > 1
+    often = pl.col("n") % 2 == 0
+    known = people.with_columns(
+        times_seen=pl.when(is_double).then(1).when(often).then(5).otherwise(1)
+    )
+    connection.register("known", known)
+    learned = train(connection, "known", FIELDS | {"times_seen": "times_seen"}, settings=SMALL)
+    (seen,) = [f for f in learned.fields if f.name == "times_seen"]
+    both_often = (known["times_seen"] > 1).mean() ** 2
+    assert seen.m[-1] < both_often / 3
+    assert (seen.u[-1], seen.home[-1]) == pytest.approx((both_often, both_often), abs=0.03)
+    assert "times_seen" not in set(learned.term_frequencies["field"])
+
+    def probability(*times):
+        one = people.filter(pl.col("birth_date").is_not_null()).head(1)
+        two = pl.concat([one, one.with_columns(record_id=pl.lit("s"), birth_date=None)])
+        connection.register("two", two.with_columns(times_seen=pl.Series(times)))
+        (pair,) = learned.predict(connection, "two", 0.01).iter_rows(named=True)
+        assert "times_seen" not in pair["evidence"]
+        return pair["match_probability"]
+
+    assert probability(4, 4) < probability(4, 1) == probability(1, 1)
+
+
 def test_a_relative_is_another_name_of_the_family_at_the_address(connection):
     connection.execute(
         """
@@ -462,7 +488,11 @@ def test_people_are_matched_inside_the_vault_and_only_pseudonyms_come_out(connec
         "CREATE TABLE judged AS SELECT pseudonym, NULL::VARCHAR AS refused_reason FROM linked;"
         f"CREATE TABLE blocked AS SELECT '{refused}' AS pseudonym, 'placeholder' AS reason"
     )
-    where = Warehouse(people="linked", identifiers="judged", blocked="blocked")
+    connection.execute(
+        "CREATE TABLE profiles AS SELECT pseudonym AS customer_key FROM linked;"
+        "CREATE TABLE corroborated (people_group VARCHAR, agreed_group VARCHAR)"
+    )
+    where = Warehouse("linked", "judged", "profiles", "corroborated", "blocked")
     table = PersonTable("vault.raw.members", {name: name for name in names}, ["member_id"])
     model = train_on_people(connection, [table], warehouse=where, settings=SMALL)
     scores = match_people(connection, [table], model, warehouse=where, threshold=0.5)
@@ -485,7 +515,9 @@ def test_people_are_matched_inside_the_vault_and_only_pseudonyms_come_out(connec
     tables = connection.sql("SELECT database_name, table_name FROM duckdb_tables()").fetchall()
     assert sorted(tables) == [
         ("memory", "blocked"),
+        ("memory", "corroborated"),
         ("memory", "judged"),
         ("memory", "linked"),
+        ("memory", "profiles"),
         ("vault", "members"),
     ]
