@@ -166,7 +166,7 @@ def _is_stale(node: BaseAssetNode, made: dict[dg.AssetKey, dict[str, str]]) -> b
 
 def _why(result: dg.ExecuteInProcessResult) -> str:
     lines = [
-        f"{event.step_key}: {_root_message(event.step_failure_data.error)}"
+        f"{event.step_key}: {_said(event)}"
         for event in result.all_events
         if event.is_step_failure and event.step_failure_data.error.cls_name != CHECK_FAILED
     ]
@@ -178,7 +178,11 @@ def _why(result: dg.ExecuteInProcessResult) -> str:
     return "The run stopped; what was good before stays.\n  " + "\n  ".join(dict.fromkeys(lines))
 
 
-def _root_message(error: object) -> str:
+def _said(event: dg.DagsterEvent) -> str:
+    """What a step says of its own failure, or else the error that began it."""
+    told, error = event.step_failure_data.user_failure_data, event.step_failure_data.error
+    if told:
+        return told.description
     while getattr(error, "cause", None):
         error = error.cause
     return getattr(error, "message", str(error)).strip()
