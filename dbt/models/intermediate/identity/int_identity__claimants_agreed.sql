@@ -3,8 +3,8 @@ with links as (
     where link_kind in ('naming_joining', 'joining_joining') and refused_reason is null
 ),
 
-naming_groups as (
-    select * from {{ ref('int_identity__naming_groups_connected') }}
+pairing_groups as (
+    select * from {{ ref('int_identity__pairing_groups_connected') }}
 ),
 
 contested as (
@@ -16,13 +16,13 @@ contested as (
 claims as (
     select
         links.pseudonym_b as contact,
-        coalesce(naming_groups.component, links.pseudonym_a) as claimant,
+        coalesce(pairing_groups.component, links.pseudonym_a) as claimant,
         min(links.first_seen_at) as first_seen_at
     from links
     semi join contested on links.pseudonym_b = contested.contact
     anti join contested as also_contested on links.pseudonym_a = also_contested.contact
-    left join naming_groups on links.pseudonym_a = naming_groups.node
-    group by links.pseudonym_b, coalesce(naming_groups.component, links.pseudonym_a)
+    left join pairing_groups on links.pseudonym_a = pairing_groups.node
+    group by links.pseudonym_b, coalesce(pairing_groups.component, links.pseudonym_a)
     union all
     select
         links.pseudonym_a as contact,
@@ -40,8 +40,8 @@ profiled as (
         seen.field,
         seen.value
     from {{ ref('int_identity__profile_values_listed') }} as seen
-    left join naming_groups on seen.pseudonym = naming_groups.node
-    inner join claims on coalesce(naming_groups.component, seen.pseudonym) = claims.claimant
+    left join pairing_groups on seen.pseudonym = pairing_groups.node
+    inner join claims on coalesce(pairing_groups.component, seen.pseudonym) = claims.claimant
 ),
 
 birth_dates as (

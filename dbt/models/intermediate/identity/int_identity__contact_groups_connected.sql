@@ -4,17 +4,12 @@ select
     component as node_b,
     -- Groups are of no day.
     date '1970-01-01' as part
-from {{ ref('int_identity__naming_groups_connected') }}
+from {{ ref('int_identity__pairing_groups_connected') }}
 union all
 select
-    pseudonym_a as node_a,
-    pseudonym_b as node_b,
-    cast(first_seen_at as date) as part
-from {{ ref('int_identity__links_cleared') }}
-where link_kind = 'naming_joining' and refused_reason is null
-union all
-select
-    claimant_a as node_a,
-    claimant_b as node_b,
-    cast(first_seen_at as date) as part
-from {{ ref('int_identity__claimants_agreed') }}
+    links.pseudonym_a as node_a,
+    links.pseudonym_b as node_b,
+    cast(links.first_seen_at as date) as part
+from {{ ref('int_identity__contact_links_unioned') }} as links
+anti join {{ ref('int_identity__contact_links_parted') }} as parted
+    on links.pseudonym_a = parted.pseudonym_a and links.pseudonym_b = parted.pseudonym_b

@@ -53,8 +53,7 @@ rejected as (
     select
         unnest([pseudonym_a, pseudonym_b]) as pseudonym,
         unnest([pseudonym_b, pseudonym_a]) as other_pseudonym
-    from {{ ref('int_identity__decisions_judged') }}
-    where decision = 'reject' and refused_reason is null
+    from {{ ref('int_identity__pairs_rejected') }}
 ),
 
 parted as (

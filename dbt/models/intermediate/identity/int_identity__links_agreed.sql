@@ -4,24 +4,10 @@ with people as (
 
 agreed as (
     select
-        pseudonym_a,
-        pseudonym_b,
-        'approved' as link_kind,
-        'naming' as rung,
-        1 as record_count,
-        decided_at as first_seen_at
-    from {{ ref('int_identity__decisions_judged') }}
-    where decision = 'approve' and refused_reason is null
-    union all
-    select
-        pseudonym_a,
-        pseudonym_b,
-        'shared_contacts' as link_kind,
-        'naming' as rung,
-        contact_count as record_count,
-        first_seen_at
-    from {{ ref('int_identity__names_paired') }}
-    union all
+        *,
+        'pairing' as rung
+    from {{ ref('int_identity__links_paired') }}
+    union all by name
     select
         claimant_a as pseudonym_a,
         claimant_b as pseudonym_b,

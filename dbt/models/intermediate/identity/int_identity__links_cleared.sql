@@ -6,7 +6,7 @@ contested as (
     select
         pseudonym,
         'contested_identifier' as reason,
-        claimant_count || ' claims that contradict' as detail
+        coalesce(decision_detail, claimant_count || ' claims that contradict') as detail
     from {{ ref('int_identity__contacts_contested') }}
 )
 
@@ -23,7 +23,9 @@ select
     links.first_seen_at,
     links.last_seen_at,
     coalesce(links.refused_reason, end_a.reason, end_b.reason) as refused_reason,
-    coalesce(links.refused_detail, end_a.detail, end_b.detail) as refused_detail
+    if(
+        links.refused_reason is null, coalesce(end_a.detail, end_b.detail), links.refused_detail
+    ) as refused_detail
 from links
 left join contested as end_a on links.pseudonym_a = end_a.pseudonym
 left join contested as end_b on links.pseudonym_b = end_b.pseudonym

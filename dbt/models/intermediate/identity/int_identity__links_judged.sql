@@ -28,6 +28,10 @@ fallen as (
         on judged.rung = rungs.rung and judged.people_group = rungs.people_group
 ),
 
+parted as (
+    select * from {{ ref('int_identity__links_parted') }}
+),
+
 unattached as (
     select * from {{ ref('int_identity__weak_attached') }}
     where refused_reason is not null
@@ -54,17 +58,27 @@ select
         false
     ) as is_accepted,
     coalesce(
-        links.refused_reason, fallen.reason, weak_b.refused_reason, weak_a.refused_reason
+        links.refused_reason,
+        if(parted.rung is not null, 'rejected_by_decision', null),
+        fallen.reason,
+        weak_b.refused_reason,
+        weak_a.refused_reason
     ) as refused_reason,
-    coalesce(
-        links.refused_detail,
-        fallen.reason_detail,
-        weak_b.refused_detail,
-        weak_a.refused_detail
-    ) as refused_detail
+    case
+        when links.refused_reason is not null then links.refused_detail
+        when parted.rung is not null then parted.detail
+        when fallen.reason is not null then fallen.reason_detail
+        when weak_b.refused_reason is not null then weak_b.refused_detail
+        else weak_a.refused_detail
+    end as refused_detail
 from links
 left join people as end_a on links.pseudonym_a = end_a.pseudonym
 left join people as end_b on links.pseudonym_b = end_b.pseudonym
 left join fallen on links.pseudonym_a = fallen.pseudonym and links.rung = fallen.rung
+left join parted
+    on
+        links.pseudonym_a = parted.pseudonym_a
+        and links.pseudonym_b = parted.pseudonym_b
+        and links.rung = parted.rung
 left join unattached as weak_b on links.pseudonym_b = weak_b.pseudonym
 left join unattached as weak_a on links.pseudonym_a = weak_a.pseudonym

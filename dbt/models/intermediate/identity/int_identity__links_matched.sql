@@ -10,17 +10,30 @@ refused as (
     select * from {{ ref('int_identity__matches_refused') }}
 ),
 
+parted as (
+    select
+        parted.pseudonym_a,
+        parted.pseudonym_b,
+        'rejected_by_decision' as reason,
+        pairs.detail
+    from {{ ref('int_identity__match_links_parted') }} as parted
+    inner join {{ ref('int_identity__pairs_rejected') }} as pairs
+        on parted.row_number = pairs.row_number
+),
+
 matched as (
     select
         pseudonym_a,
         identifier_type_a,
         pseudonym_b,
         identifier_type_b,
-        people_group_a as people_group,
+        people_group_a,
+        people_group_b,
         'match' as link_kind,
         1 as record_count,
         match_probability,
-        if(verdict = 'rejected', 'rejected_by_decision', null) as refused_reason
+        if(verdict = 'rejected', 'rejected_by_decision', null) as refused_reason,
+        decision_detail
     from {{ ref('int_identity__matches_judged') }}
     where verdict in ('join', 'rejected')
 ),
@@ -31,7 +44,8 @@ corroborated as (
         end_a.identifier_type as identifier_type_a,
         corroborated.agreed_group as pseudonym_b,
         end_b.identifier_type as identifier_type_b,
-        corroborated.people_group,
+        corroborated.people_group as people_group_a,
+        corroborated.agreed_group as people_group_b,
         'corroborated' as link_kind,
         corroborated.weak_count as record_count,
         corroborated.first_seen_at
@@ -55,8 +69,10 @@ select
     links.record_count,
     links.first_seen_at,
     links.match_probability,
-    coalesce(links.refused_reason, refused.reason) as refused_reason,
-    if(links.refused_reason is null, refused.reason_detail, null) as refused_detail
+    coalesce(links.refused_reason, parted.reason, refused.reason) as refused_reason,
+    coalesce(links.decision_detail, parted.detail, refused.reason_detail) as refused_detail
 from links
-left join match_groups on links.people_group = match_groups.node
+left join parted
+    on links.people_group_a = parted.pseudonym_a and links.people_group_b = parted.pseudonym_b
+left join match_groups on links.people_group_a = match_groups.node
 left join refused on match_groups.component = refused.match_group

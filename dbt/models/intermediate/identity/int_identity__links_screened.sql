@@ -14,11 +14,9 @@ refused as (
 
 rejected as (
     select
-        pseudonym_a,
-        pseudonym_b,
+        *,
         'rejected_by_decision' as reason
-    from {{ ref('int_identity__decisions_judged') }}
-    where decision = 'reject' and refused_reason is null
+    from {{ ref('int_identity__pairs_rejected') }}
 )
 
 select
@@ -34,7 +32,11 @@ select
     links.first_seen_at,
     links.last_seen_at,
     coalesce(end_a.refused_reason, end_b.refused_reason, rejected.reason) as refused_reason,
-    coalesce(end_a.refused_detail, end_b.refused_detail) as refused_detail
+    case
+        when end_a.refused_reason is not null then end_a.refused_detail
+        when end_b.refused_reason is not null then end_b.refused_detail
+        else rejected.detail
+    end as refused_detail
 from links
 left join refused as end_a on links.pseudonym_a = end_a.pseudonym
 left join refused as end_b on links.pseudonym_b = end_b.pseudonym

@@ -1,11 +1,7 @@
 {{ config(materialized='connected_components', incremental=true) }}
 select
-    people_group_a as node_a,
-    people_group_b as node_b
-from {{ ref('int_identity__matches_judged') }}
-where verdict = 'join'
-union all
-select
-    people_group as node_a,
-    agreed_group as node_b
-from {{ ref('int_identity__people_corroborated') }}
+    links.pseudonym_a as node_a,
+    links.pseudonym_b as node_b
+from {{ ref('int_identity__match_links_unioned') }} as links
+anti join {{ ref('int_identity__match_links_parted') }} as parted
+    on links.pseudonym_a = parted.pseudonym_a and links.pseudonym_b = parted.pseudonym_b

@@ -12,13 +12,14 @@ rules as (
 ),
 
 rejected as (
-    select distinct
+    select
         least(end_a.people_group, end_b.people_group) as people_group_a,
-        greatest(end_a.people_group, end_b.people_group) as people_group_b
-    from {{ ref('int_identity__decisions_judged') }} as decisions
-    inner join people as end_a on decisions.pseudonym_a = end_a.pseudonym
-    inner join people as end_b on decisions.pseudonym_b = end_b.pseudonym
-    where decisions.decision = 'reject' and decisions.refused_reason is null
+        greatest(end_a.people_group, end_b.people_group) as people_group_b,
+        arg_min(pairs.detail, pairs.row_number) as detail
+    from {{ ref('int_identity__pairs_rejected') }} as pairs
+    inner join people as end_a on pairs.pseudonym_a = end_a.pseudonym
+    inner join people as end_b on pairs.pseudonym_b = end_b.pseudonym
+    group by all
 )
 
 select
@@ -38,7 +39,8 @@ select
         when scores.match_probability >= rules.join_above then 'join'
         when scores.match_probability >= rules.suggest_above then 'suggest'
         else 'leave'
-    end as verdict
+    end as verdict,
+    rejected.detail as decision_detail
 from scores
 inner join people as end_a on scores.pseudonym_a = end_a.pseudonym
 inner join people as end_b

@@ -38,28 +38,10 @@ over_limit as (
     having count(*) > limits.limit_per_person
 ),
 
--- Two people whom a person has kept apart must not meet through a third either.
-rejected as (
-    select
-        groups_a.component,
-        'rejected_by_decision' as reason,
-        'line ' || min(decisions.row_number) || ' of the decision file' as reason_detail
-    from {{ ref('int_identity__decisions_judged') }} as decisions
-    inner join people as end_a on decisions.pseudonym_a = end_a.pseudonym
-    inner join people as end_b on decisions.pseudonym_b = end_b.pseudonym
-    inner join match_groups as groups_a on end_a.people_group = groups_a.node
-    inner join match_groups as groups_b
-        on end_b.people_group = groups_b.node and groups_a.component = groups_b.component
-    where decisions.decision = 'reject' and decisions.refused_reason is null
-    group by groups_a.component
-),
-
 reasons as (
     select * from too_large
     union all by name
     select * from over_limit
-    union all by name
-    select * from rejected
     union all by name
     select
         match_group as component,

@@ -21,19 +21,13 @@ links as (
         and links.refused_reason is null
 ),
 
--- What one record names together needs no other evidence, and what a person parted gets none.
+-- What one record names together needs no other evidence.
 settled as (
     select
         least(pseudonym_a, pseudonym_b) as pseudonym_a,
         greatest(pseudonym_a, pseudonym_b) as pseudonym_b
     from {{ ref('int_identity__links_screened') }}
     where link_kind = 'naming_naming' and refused_reason is null
-    union all
-    select
-        pseudonym_a,
-        pseudonym_b
-    from {{ ref('int_identity__decisions_judged') }}
-    where decision = 'reject' and refused_reason is null
 ),
 
 -- Two contacts of one record, and who was seen with each of them.

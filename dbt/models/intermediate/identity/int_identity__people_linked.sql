@@ -13,7 +13,7 @@ fallen as (
 standing as (
     select
         rungs.*,
-        case rungs.rung when 'chain' then 3 when 'contact' then 2 else 1 end as rung_rank
+        list_position(['naming', 'pairing', 'contact', 'chain'], rungs.rung) as rung_rank
     from rungs
     left join fallen
         on rungs.rung = fallen.rung and rungs.people_group = fallen.people_group

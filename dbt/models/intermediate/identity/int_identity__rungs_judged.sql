@@ -23,27 +23,8 @@ over_limit as (
     having count(*) > limits.limit_per_person
 ),
 
-rejected as (
-    select
-        end_a.rung,
-        end_a.people_group,
-        'rejected_by_decision' as reason,
-        'line ' || min(decisions.row_number) || ' of the decision file' as reason_detail
-    from {{ ref('int_identity__decisions_judged') }} as decisions
-    inner join rungs as end_a on decisions.pseudonym_a = end_a.pseudonym
-    inner join rungs as end_b
-        on
-            decisions.pseudonym_b = end_b.pseudonym
-            and end_a.rung = end_b.rung
-            and end_a.people_group = end_b.people_group
-    where decisions.decision = 'reject' and decisions.refused_reason is null
-    group by end_a.rung, end_a.people_group
-),
-
 reasons as (
     select * from over_limit
-    union all by name
-    select * from rejected
     union all by name
     select
         *,

@@ -1,0 +1,13 @@
+{{ config(materialized='table') }}
+-- The linter does not know the `using key` of the macro.
+-- noqa: disable=PRS,ST03
+with links as (
+    select * from {{ ref('int_identity__links_cleared') }}
+    where link_kind = 'joining_joining' and refused_reason is null
+),
+
+parted as (
+    {{ parted_links('links', ref('int_identity__contact_groups_connected')) }}
+)
+
+select * from parted

@@ -1,0 +1,15 @@
+{{ config(materialized='connected_components', incremental=true) }}
+select
+    node as node_a,
+    component as node_b,
+    -- Groups are of no day.
+    date '1970-01-01' as part
+from {{ ref('int_identity__naming_groups_connected') }}
+union all
+select
+    links.pseudonym_a as node_a,
+    links.pseudonym_b as node_b,
+    cast(links.first_seen_at as date) as part
+from {{ ref('int_identity__links_paired') }} as links
+anti join {{ ref('int_identity__pairing_links_parted') }} as parted
+    on links.pseudonym_a = parted.pseudonym_a and links.pseudonym_b = parted.pseudonym_b
