@@ -1,17 +1,5 @@
 with decisions as (
-    select
-        row_number,
-        least(pseudonym_a, pseudonym_b) as pseudonym_a,
-        greatest(pseudonym_a, pseudonym_b) as pseudonym_b,
-        decision,
-        decided_by,
-        decided_at,
-        note,
-        row_number() over (
-            partition by least(pseudonym_a, pseudonym_b), greatest(pseudonym_a, pseudonym_b)
-            order by decided_at desc nulls last, row_number desc
-        ) as recency
-    from {{ ref('stg_identity__decisions') }}
+    select * from {{ ref('stg_identity__decisions') }}
 ),
 
 identifiers as (
@@ -29,10 +17,8 @@ select
     decisions.decided_at,
     decisions.note,
     case
-        when decisions.recency > 1 then 'decision_replaced_by_a_later_one'
         when end_a.pseudonym is null or end_b.pseudonym is null
             then 'decision_names_unknown_identifier'
-        when end_a.pseudonym = end_b.pseudonym then 'decision_names_one_identifier_twice'
         when 'weak' in (end_a.tier, end_b.tier) then 'decision_names_weak_identifier'
         when
             decisions.decision = 'approve'
