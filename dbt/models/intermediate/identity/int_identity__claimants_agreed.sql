@@ -1,5 +1,9 @@
-with links as (
-    select * from {{ ref('int_identity__links_screened') }}
+with seen as (
+    select
+        unnest([pseudonym_a, pseudonym_b]) as contact,
+        unnest([pseudonym_b, pseudonym_a]) as pseudonym,
+        first_seen_at
+    from {{ ref('int_identity__links_screened') }}
     where link_kind in ('naming_joining', 'joining_joining') and refused_reason is null
 ),
 
@@ -15,33 +19,25 @@ contested as (
 -- than an e-mail address and a phone number.
 claims as (
     select
-        links.pseudonym_b as contact,
-        coalesce(pairing_groups.component, links.pseudonym_a) as claimant,
-        min(links.first_seen_at) as first_seen_at
-    from links
-    semi join contested on links.pseudonym_b = contested.contact
-    anti join contested as also_contested on links.pseudonym_a = also_contested.contact
-    left join pairing_groups on links.pseudonym_a = pairing_groups.node
-    group by links.pseudonym_b, coalesce(pairing_groups.component, links.pseudonym_a)
-    union all
-    select
-        links.pseudonym_a as contact,
-        links.pseudonym_b as claimant,
-        links.first_seen_at
-    from links
-    semi join contested on links.pseudonym_a = contested.contact
-    anti join contested as also_contested on links.pseudonym_b = also_contested.contact
+        seen.contact,
+        coalesce(pairing_groups.component, seen.pseudonym) as claimant,
+        min(seen.first_seen_at) as first_seen_at
+    from seen
+    semi join contested on seen.contact = contested.contact
+    anti join contested as also_contested on seen.pseudonym = also_contested.contact
+    left join pairing_groups on seen.pseudonym = pairing_groups.node
+    group by seen.contact, coalesce(pairing_groups.component, seen.pseudonym)
 ),
 
 profiled as (
     select distinct
         claims.contact,
         claims.claimant,
-        seen.field,
-        seen.value
-    from {{ ref('int_identity__profile_values_listed') }} as seen
-    left join pairing_groups on seen.pseudonym = pairing_groups.node
-    inner join claims on coalesce(pairing_groups.component, seen.pseudonym) = claims.claimant
+        listed.field,
+        listed.value
+    from {{ ref('int_identity__profile_values_listed') }} as listed
+    left join pairing_groups on listed.pseudonym = pairing_groups.node
+    inner join claims on coalesce(pairing_groups.component, listed.pseudonym) = claims.claimant
 ),
 
 birth_dates as (
