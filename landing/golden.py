@@ -9,16 +9,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import get_args
 
 import duckdb
 
 from landing.declarations import Column, Declarations, Entity
+from landing.identity_rules import SurvivingField
 from landing.tables import RawColumn, table_exists, transaction
 
-FIELDS = (
-    *("name", "given_name", "surname", "birth_date"),
-    *("address", "postcode", "city", "company", "email", "phone"),
-)
+FIELDS = get_args(SurvivingField)
 CONTACTS = [
     RawColumn("person_id", "VARCHAR", "The person: customer_id in core.dim_customers."),
     RawColumn("field", "VARCHAR", f"What it is: {', '.join(FIELDS)}."),

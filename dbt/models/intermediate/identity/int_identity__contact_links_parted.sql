@@ -1,12 +1,6 @@
 {{ config(materialized='table') }}
 -- The linter does not know the `using key` of the macro.
 -- noqa: disable=PRS,ST03
-with links as (
-    select * from {{ ref('int_identity__contact_links_unioned') }}
-),
-
-parted as (
-    {{ parted_links('links', ref('int_identity__pairing_groups_connected')) }}
-)
-
-select * from parted
+{{ parted_links(
+    ref('int_identity__contact_links_unioned'), ref('int_identity__pairing_groups_connected')
+) }}
