@@ -1,3 +1,4 @@
+{{ config(materialized='table') }}
 with seen as (
     select
         unnest([pseudonym_a, pseudonym_b]) as contact,

@@ -1,3 +1,4 @@
+{{ config(materialized='table') }}
 with birth_dates as (
     select * from {{ ref('int_identity__profile_values_listed') }}
     where field = 'birth_date'
