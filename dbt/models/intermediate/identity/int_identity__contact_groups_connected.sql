@@ -2,8 +2,7 @@
 select
     node as node_a,
     component as node_b,
-    -- Groups are of no day.
-    date '1970-01-01' as part
+    {{ part_of_component('component') }} as part
 from {{ ref('int_identity__pairing_groups_connected') }}
 union all
 select
