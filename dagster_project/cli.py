@@ -12,13 +12,18 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
-from typing import NoReturn
+from typing import TYPE_CHECKING, NoReturn
 
 import click
 
 from dagster_project.settings import Settings, SettingsError
+
+if TYPE_CHECKING:
+    from dagster_project.resources import Warehouse
 
 UI_PORT = 3000
 REPORT_PORT = 3001
@@ -53,20 +58,15 @@ def run(settings: Settings, full: bool, refit_clusters: bool) -> None:
     _prepare(settings)
     from dagster_project.assets.clusters import CLUSTERS
     from dagster_project.refresh import RefreshError, refresh, summary
-    from dagster_project.resources import WarehouseBusyError
-    from landing.declarations import DeclarationError
-    from landing.pseudonyms import PseudonymKeyError
 
-    try:
+    with _told(RefreshError):
         made = refresh(
             settings,
             full=full,
             forced=[CLUSTERS] if refit_clusters else [],
             refit_clusters=refit_clusters,
         )
-    except (RefreshError, WarehouseBusyError, PseudonymKeyError, DeclarationError) as error:
-        raise click.ClickException(str(error)) from None
-    click.echo(summary(settings))
+        click.echo(summary(settings))
     done = f"{made} tables made" if made else "Nothing new"
     click.echo(
         f"\n{done} in {time.perf_counter() - started:.0f} s. "
@@ -83,22 +83,16 @@ def why(settings: Settings, first: str, second: str) -> None:
 
     Name a record as source.entity:id, an identifier as type=value, or give its pseudonym.
     """
-    from dagster_project.resources import WarehouseBusyError, warehouse_of
     from dagster_project.why import UnexplainedError, explain, find_both
-    from landing.declarations import DeclarationError, read_declarations
-    from landing.pseudonyms import PseudonymKeyError, read_key
+    from landing.declarations import read_declarations
+    from landing.pseudonyms import read_key
 
-    warehouse = warehouse_of(settings)
-    try:
-        # A file that is not there would be made by opening it.
-        if not warehouse.path.exists() or not warehouse.counts(["identity.person_identifiers"]):
-            raise click.ClickException(f"{settings.home} holds no people yet: run `dsegment run`.")
+    with _told(UnexplainedError):
+        warehouse = _warehouse_with("identity.person_identifiers", "people", settings)
         declarations = read_declarations(settings.sources_file)
         key = read_key(settings.home, settings.pseudonym_key)
         ends = find_both(first, second, warehouse, declarations, key)
         click.echo(explain(*ends, warehouse))
-    except (UnexplainedError, WarehouseBusyError, PseudonymKeyError, DeclarationError) as error:
-        raise click.ClickException(str(error)) from None
 
 
 @main.command()
@@ -108,16 +102,27 @@ def train_matching(settings: Settings) -> None:
 
     The former parameters stay beside the new ones, under the name `former`.
     """
-    _prepare(settings)
-    from dagster_project.assets.identity import MATCH_MODEL_KEY, PARAMETERS, forget_model
+    from dagster_project.assets.identity import (
+        MATCH_MODEL_KEY,
+        PARAMETERS,
+        forget_model,
+        person_tables,
+    )
     from dagster_project.refresh import RefreshError, refresh
+    from landing.declarations import read_declarations
 
-    forget_model(settings)
-    try:
+    parameters = settings.matching_dir / PARAMETERS
+    with _told(RefreshError):
+        if not person_tables(settings, read_declarations(settings.sources_file)):
+            raise click.ClickException(
+                f"There is nothing to match by: no entity of {' '.join(settings.sources)} has both "
+                "an `attribute:` and an `identifier:` that is not weak, in sources.yml."
+            )
+        _prepare(settings)
+        forget_model(settings)
         made = refresh(settings, forced=[MATCH_MODEL_KEY])
-    except RefreshError as error:
-        raise click.ClickException(str(error)) from None
-    click.echo(f"{made} tables made. Parameters: {settings.matching_dir / PARAMETERS}")
+    trained = parameters if parameters.exists() else "none could be trained, as said above"
+    click.echo(f"{made} tables made. Parameters: {trained}")
 
 
 @main.command()
@@ -131,18 +136,19 @@ def rollback(settings: Settings, model: str, to: str | None, let_go: bool) -> No
     The scores, and all that follows from them, are made again. An unknown MODEL is answered with
     the names of those that can be put back.
     """
-    _prepare(settings)
+    if to and let_go:
+        raise click.UsageError("--to keeps a run in service, --let-go ends that: give one of them.")
     from dagster import AssetKey
 
     from dagster_project.assets.champions import UnknownModelError, roll_back
     from dagster_project.refresh import RefreshError, refresh
     from ml.errors import ModelRefused
 
-    try:
+    with _told(RefreshError, ModelRefused, UnknownModelError):
+        _warehouse_with("ml.model_runs", "models", settings)
+        _prepare(settings)
         champion, table = roll_back(settings, model, to=to, let_go=let_go)
         made = refresh(settings, forced=[AssetKey([table.schema, table.name])])
-    except (RefreshError, ModelRefused, UnknownModelError) as error:
-        raise click.ClickException(str(error)) from None
     now = "may be replaced again" if let_go else "serves until it is let go"
     click.echo(f"Run {champion} of the model {model} {now}. {made} tables made.")
 
@@ -193,6 +199,30 @@ class _Reports(SimpleHTTPRequestHandler):
 
     def log_message(self, *_: object) -> None:
         """Say nothing."""
+
+
+@contextmanager
+def _told(*errors: type[Exception]) -> Iterator[None]:
+    """End with the message alone of these errors and of what may befall any command."""
+    from dagster_project.resources import WarehouseBusyError
+    from landing.declarations import DeclarationError
+    from landing.pseudonyms import PseudonymKeyError
+
+    try:
+        yield
+    except (WarehouseBusyError, DeclarationError, PseudonymKeyError, *errors) as error:
+        raise click.ClickException(str(error)) from None
+
+
+def _warehouse_with(table: str, what: str, settings: Settings) -> "Warehouse":
+    """The warehouse, if a run has made this table of it."""
+    from dagster_project.resources import warehouse_of
+
+    warehouse = warehouse_of(settings)
+    # A file that is not there would be made by opening it.
+    if not warehouse.path.exists() or not warehouse.counts([table]):
+        raise click.ClickException(f"{settings.home} holds no {what} yet: run `dsegment run`.")
+    return warehouse
 
 
 def _prepare(settings: Settings) -> None:

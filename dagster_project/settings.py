@@ -147,7 +147,7 @@ class Settings:
         Two selections of sources in one folder would mix two companies' customers.
 
         Raises:
-            SettingsError: the folder was made for other sources.
+            SettingsError: the folder was made for other sources, or cannot be made.
 
         """
         marker = self.home / "SOURCES"
@@ -161,8 +161,14 @@ class Settings:
                     "own with DSEGMENT_HOME=..."
                 )
             return
-        self.home.mkdir(parents=True, exist_ok=True)
-        marker.write_text(wanted + "\n")
+        try:
+            self.home.mkdir(parents=True, exist_ok=True)
+            marker.write_text(wanted + "\n")
+        except OSError as error:
+            raise SettingsError(
+                f"DSEGMENT_HOME is {self.home}, where no state folder can be made: "
+                f"{error.strerror}. Name a folder that you may write to."
+            ) from None
 
     def exported(self) -> dict[str, str]:
         """The environment that child processes (dbt, Dagster) read, from whichever folder."""
@@ -182,12 +188,11 @@ class Settings:
 
 
 def _seconds(text: str) -> float:
-    try:
-        return float(text)
-    except ValueError:
+    if not re.fullmatch(r"\d+(\.\d+)?", text):  # float() would take nan and -5 as well
         raise SettingsError(
             f"DSEGMENT_LOCK_TIMEOUT is {text!r}; write a number of seconds, e.g. 600."
-        ) from None
+        )
+    return float(text)
 
 
 def _memory(text: str) -> str:

@@ -220,9 +220,12 @@ def roll_back(runs: pl.DataFrame, model_name: str, to: str | None = None) -> pl.
         followed = runs.filter(mine & (pl.col("model_run_id") == present))["followed_run_id"]
         to = followed[0] if len(followed) else None
     if to is None:
-        raise NotEnoughHistory(f"no champion of {model_name} before {present} to go back to")
+        raise NotEnoughHistory(
+            f"There is no champion of {model_name} before {present} to go back to."
+        )
     this = mine & (pl.col("model_run_id") == to)
-    _required(runs, this, f"no run {to} of {model_name} to go back to")
+    kept = ", ".join(runs.filter(mine)["model_run_id"])
+    _required(runs, this, f"There is no run {to} of {model_name} to go back to, only {kept}.")
     return _serving(runs, mine, this, is_pinned=True)
 
 

@@ -12,9 +12,27 @@ from typing import Any
 
 import polars as pl
 
-from ml.champion import Contender, Contest, Decision, champion_row, crown, decide, recorded
+from ml.champion import (
+    Contender,
+    Contest,
+    Decision,
+    Outcome,
+    champion_row,
+    crown,
+    decide,
+    recorded,
+)
 from ml.errors import ModelRefused
 from ml.model_runs import ModelRun
+
+# "Kept" alone would be read as said of the new model.
+_SERVING: dict[Outcome, str] = {
+    "promoted": "the new model serves",
+    "kept": "the champion stays",
+    "pinned": "the champion stays",
+    "not_comparable": "they were not compared",
+    "replayed": "the new model serves this day alone",
+}
 
 
 @dataclass(frozen=True)
@@ -31,8 +49,8 @@ class Served:
     runs: pl.DataFrame
 
     def told(self) -> str:
-        """Say what became of the new model, and why."""
-        return f"{self.decision.outcome}: {self.decision.reason}"
+        """Say which model serves, and why."""
+        return f"{_SERVING[self.decision.outcome]}: {self.decision.reason}"
 
 
 def serve(

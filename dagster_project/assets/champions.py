@@ -156,7 +156,7 @@ def roll_back(
     """
     if name not in COMPETITORS:
         raise UnknownModelError(
-            f"No champion is kept of {name!r}; of these one is: {', '.join(sorted(COMPETITORS))}."
+            f"No model {name!r} can be put back; those that can: {', '.join(sorted(COMPETITORS))}."
         )
     model, warehouse = COMPETITORS[name], warehouse_of(settings)
     runs = runs_of(warehouse, model.model_name)
@@ -166,7 +166,7 @@ def roll_back(
         runs = champion.roll_back(runs, model.model_name, to)
     present = champion.champion_row(runs, model.model_name)
     if not present:
-        raise NotEnoughHistory(f"no model {name} has been trained yet")
+        raise NotEnoughHistory(f"No model {name} has been trained yet: run `dsegment run`.")
     model.load(settings, model.features, present["artifact_path"])
     warehouse.write(Write(MODEL_RUNS, runs, matching={"model_name": model.model_name}))
     return present["model_run_id"], model.table

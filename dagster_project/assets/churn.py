@@ -83,7 +83,7 @@ def churn_asset(settings: Settings, train_churn: Callable[..., ChurnResult]) -> 
             context, settings, CHURN_SCORES.name, result, result.model, [FEATURES_KEY, LABELS_KEY]
         )
         served, runs = compete(settings, warehouse, run, result)
-        context.log.info(f"The new churn model was {served.told()}.")
+        context.log.info(f"Champion and challenger: {served.told()}.")
         scores, importance = result.scores, result.importance
         if served.model is not result.model:
             newest = features.filter(pl.col("as_of_date") == result.as_of_date)

@@ -135,7 +135,7 @@ def keep_lists(
     )
     forget_old(settings, warehouse, table, table.name)
     context.log_event(dg.AssetMaterialization(asset_key=MODEL_RUNS_KEY))
-    context.log.info(f"{result.summary()}. The new model was {served.told()}.")
+    context.log.info(f"{result.summary()}. Champion and challenger: {served.told()}.")
     return dg.MaterializeResult(
         metadata={
             "dagster/row_count": rows.count,

@@ -181,7 +181,7 @@ def test_the_crown_passes_on_and_back():
     assert champion_of(roll_back(table, "churn", to="b"), "churn") == "b"
     with pytest.raises(NotEnoughHistory, match="no champion of churn before a to go back to"):
         roll_back(back, "churn")
-    with pytest.raises(NotEnoughHistory, match="no run z of churn"):
+    with pytest.raises(NotEnoughHistory, match="no run z of churn to go back to, only a, b, c"):
         roll_back(table, "churn", to="z")
     two = table.with_columns(is_champion=pl.lit(True))
     with pytest.raises(ModelRefused, match="3 runs of churn claim"):

@@ -291,5 +291,5 @@ def test_a_day_without_a_new_churn_model_is_scored_and_the_refusal_told(
 
 
 def test_only_models_with_a_champion_can_be_rolled_back(tmp_path: Path) -> None:
-    with pytest.raises(UnknownModelError, match=r"No champion is kept of 'clusters'.* churn, "):
+    with pytest.raises(UnknownModelError, match=r"No model 'clusters' can be put back; .* churn, "):
         roll_back(Settings(home=tmp_path), "clusters")
