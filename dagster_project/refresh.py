@@ -96,7 +96,7 @@ def summary(settings: Settings, lines: int = 10) -> str:
     shown = [f"{'segment':<44}{'customers':>10}{'revenue':>10}{'churn risk':>12}"]
     shown += [
         f"{row['segment_name'][:43]:<44}{row['customer_count']:>10,}"
-        f"{row['revenue_share'] or 0:>10.0%}{row['mean_churn_score'] or 0:>12.0%}"
+        f"{_share(row['revenue_share']):>10}{_share(row['mean_churn_score']):>12}"
         for row in cards.head(lines).iter_rows(named=True)
     ]
     told = [f"Segments on {cards['as_of_date'].max()}, the largest of {cards.height}:", *shown]
@@ -107,6 +107,10 @@ def summary(settings: Settings, lines: int = 10) -> str:
         told += ["", "Nothing new was made of these, what there was stays:"]
         told += [f"{row['model_name']}: {row['reason']}" for row in refusals.to_dicts()]
     return "\n".join(told)
+
+
+def _share(value: float | None) -> str:
+    return "–" if value is None else f"{value:.0%}"
 
 
 def _out_of_date(

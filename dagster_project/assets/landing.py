@@ -83,6 +83,8 @@ def landing_assets(settings: Settings, declarations: Declarations) -> dg.AssetsD
             )
         for name in result.unclaimed:
             context.log.warning(f"{name} matches no declared entity and was not read.")
+        if result.as_of_date is None:
+            raise dg.Failure(_no_day(settings, declarations))
         yield from _results(warehouse, declarations, result)
 
     return land_files
@@ -123,6 +125,19 @@ def export_example_data(settings: Settings, declarations: Declarations) -> None:
         folder = settings.landing_dir / name
         if module and not any(folder.glob("*")):
             importlib.import_module(f"simulator.{module}").export(settings.landing_dir)
+
+
+def _no_day(settings: Settings, declarations: Declarations) -> str:
+    awaited = ", ".join(
+        f"{entity.source}/{entity.files}"
+        for entity in declarations.selected_entities(settings.sources)
+        if entity.event_time
+    )
+    return (
+        f"Nothing has landed that tells which day it is. Put files into {settings.landing_dir} "
+        f"({awaited or 'no selected entity declares an event_time'}), or set AS_OF. What was "
+        "refused, and why, is in quality.load_ledger and quality.quarantine."
+    )
 
 
 def _raw_spec(entity: Entity, owner: str, version: str) -> dg.AssetSpec:

@@ -8,7 +8,7 @@ import polars as pl
 import pytest
 from pipeline import run
 
-from dagster_project.refresh import summary
+from dagster_project.refresh import RefreshError, summary
 from dagster_project.resources import warehouse_of
 from dagster_project.settings import PROJECT_DIR, Settings
 from dagster_project.why import UnexplainedError, explain, find
@@ -26,7 +26,7 @@ UNIONS = {
 
 @pytest.fixture(scope="module")
 def shop(tmp_path_factory: pytest.TempPathFactory) -> Settings:
-    """A project with the shop added to it, run once."""
+    """A project with the shop added to it, run before its files came and when they had come."""
     root = tmp_path_factory.mktemp("project")
     files = ("sources.yml", "identity.yml", "features.yml", "segments.yml", "dagster.yaml")
     for name in ("dbt", *files):
@@ -46,6 +46,8 @@ def shop(tmp_path_factory: pytest.TempPathFactory) -> Settings:
     settings = Settings(
         home=root / "home", project_dir=root, sources=("corner_shop",), pseudonym_key="ab" * 32
     )
+    with pytest.raises(RefreshError, match=r"which day it is.*corner_shop/export_\*\.csv"):
+        run(settings)
     shutil.copytree(SHOP / "exports", settings.landing_dir / "corner_shop")
     run(settings)
     return settings
@@ -62,6 +64,8 @@ def test_a_handful_of_customers_gets_segments_by_rule_and_hears_what_is_missing(
     assert sizes["new_this_quarter"] == 4
     assert sum(size for name, size in sizes.items() if name.startswith("rfm_")) == 4
     told = summary(shop)
+    # No model, no risk: 0% would be the promise that nobody leaves.
+    assert next(line for line in told.splitlines() if line.startswith("New this")).endswith(" –")
     for model in ("churn_scores", "cluster_assignments", "lifetime_value_28d"):
         assert warehouse_of(shop).counts([f"ml.{model}"]).get(f"ml.{model}", 0) == 0
         assert f"{model}: not enough history: " in told
