@@ -83,7 +83,12 @@ def churn_asset(settings: Settings, train_churn: Callable[..., ChurnResult]) -> 
             context, settings, CHURN_SCORES.name, result, result.model, [FEATURES_KEY, LABELS_KEY]
         )
         served, runs = compete(settings, warehouse, run, result)
-        context.log.info(f"Champion and challenger: {served.told()}.")
+        model, baseline = result.metrics["model"], result.metrics["recency_only"]
+        context.log.info(
+            f"Churn on {result.holdout_date}: ROC-AUC {model['roc_auc']:.3f}, PR-AUC "
+            f"{model['pr_auc']:.3f}; recency alone {baseline['roc_auc']:.3f}, "
+            f"{baseline['pr_auc']:.3f}. Champion and challenger: {served.told()}."
+        )
         scores, importance = result.scores, result.importance
         if served.model is not result.model:
             newest = features.filter(pl.col("as_of_date") == result.as_of_date)
