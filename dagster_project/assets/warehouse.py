@@ -81,11 +81,20 @@ class Translator(DagsterDbtTranslator):
             for child in sorted(self._manifest["child_map"].get(unique_id, []))
             if child.startswith("test.")
         ]
+        behind = self._macros_behind(dbt_resource_props)
         used = [
             macros[macro]["macro_sql"]
-            for macro in sorted(self._macros_behind(dbt_resource_props))
+            for macro in sorted(behind)
             if macros[macro]["package_name"] == dbt_resource_props["package_name"]
         ]
+        if any(macros[macro]["name"] == "feature_code_version" for macro in behind):
+            # What that macro hashes: else a changed feature finds no snapshot due.
+            used += [
+                nodes[name]["checksum"]["checksum"]
+                for name in sorted(nodes)
+                if nodes[name]["name"].startswith("int_features__")
+                or nodes[name]["name"] == "mart_customer_features"
+            ]
         contract = {
             name: column.get("data_type")
             for name, column in dbt_resource_props.get("columns", {}).items()
