@@ -202,8 +202,8 @@ def refuse_missing(entity: Entity, plan: Plan, landing_dir: Path, *, forget: boo
             f"{entity.source}.{entity.name}: its declaration, key or normalisers changed, so its"
             " files must be read again, "
             f"but {len(plan.gone)} of them, {plan.gone[0].file_name} first, are no longer in "
-            f"{landing_dir / entity.source}. Put them back from the backup, or land with"
-            " forget_missing to go on without their rows"
+            f"{landing_dir / entity.source}. Put them back from the backup, or set"
+            " DSEGMENT_FORGET_MISSING=1 to go on without their rows"
         )
 
 
