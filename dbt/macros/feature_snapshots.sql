@@ -50,6 +50,7 @@
         business_date('t', 'z'), is_within_days('d', 1, lag=1), is_purchase('o'),
         known_since('v', 'd'), funnel_stages(), campaign_touches(),
         known_from('d'), known_states('r', ['k'], 'd'), is_known_on('s', 'd'),
+        sum_within('v', 1, lag=1, condition='c'), label_horizons(),
     ] -%}
     {%- for node in (graph.nodes.values() if execute else []) | sort(attribute='name') -%}
         {%- if node.name.startswith('int_features__') or node.name == 'mart_customer_features' -%}

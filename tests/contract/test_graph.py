@@ -51,8 +51,12 @@ def settings(tmp_path_factory: pytest.TempPathFactory) -> Settings:
 
 
 @pytest.fixture(scope="module")
-def models(settings: Settings) -> dict[str, Any]:
-    manifest = json.loads((settings.dbt_state_dir / "target" / "manifest.json").read_text())
+def manifest(settings: Settings) -> dict[str, Any]:
+    return json.loads((settings.dbt_state_dir / "target" / "manifest.json").read_text())
+
+
+@pytest.fixture(scope="module")
+def models(manifest: dict[str, Any]) -> dict[str, Any]:
     return {
         unique_id: node
         for unique_id, node in manifest["nodes"].items()
@@ -101,3 +105,20 @@ def test_no_room_keeps_a_python_package_in_dbt() -> None:
 if __name__ == "__main__":
     with tempfile.TemporaryDirectory() as folder:
         PINNED.write_text(graph_of(prepared(Path(folder) / "home")))
+
+
+def test_every_macro_that_features_are_written_with_is_hashed_with_them(
+    manifest: dict[str, Any], models: dict[str, Any]
+) -> None:
+    bookkeeping = "macros/feature_snapshots.sql"
+    hashed = manifest["macros"]["macro.dsegment.feature_code_version"]["depends_on"]["macros"]
+    used = {
+        macro
+        for model in models.values()
+        if model["name"].startswith("int_features__") or model["name"] == "mart_customer_features"
+        for macro in model["depends_on"]["macros"]
+        if macro.startswith("macro.dsegment.")
+        and manifest["macros"][macro]["original_file_path"] != bookkeeping
+    }
+    assert used
+    assert sorted(used - set(hashed)) == []
