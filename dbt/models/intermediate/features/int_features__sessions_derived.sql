@@ -1,35 +1,10 @@
+-- depends_on: {{ ref('int_events__web_unioned') }}
 {{ config(
     materialized='in_batches', batch_day='session_date', batch_rows=10_000_000,
     batch_counts='event_days',
 ) }}
 with events as (
-    select
-        *,
-        occurred_date as session_date
-    from {{ ref('int_events__web_unioned') }}
-),
-
--- What was known of a browser's day, before a late event of it came and after.
-states as (
-    {{ known_states(
-        'events', ['source', 'platform', 'browser_key', 'session_date'], 'occurred_date'
-    ) }}
-),
-
-known as (
-    select
-        events.* exclude (known_from),
-        if(events.customer_key_type = 'login', events.customer_key, null) as login_key,
-        coalesce(states.known_from, events.session_date) as known_from,
-        states.known_to
-    from events
-    left join states
-        on
-            events.source = states.source
-            and events.platform = states.platform
-            and events.browser_key = states.browser_key
-            and events.session_date = states.session_date
-            and events.known_from <= states.known_from
+    select * from {{ ref('int_features__web_events_versioned') }}
 ),
 
 -- A session ends after half an hour of quiet, when somebody else logs in, and at midnight: what was
@@ -42,7 +17,7 @@ marked as (
             or login_key <> lag(login_key ignore nulls) over so_far,
             row_number() over so_far = 1
         ) as is_first
-    from known
+    from events
     window
         so_far as (
             partition by source, platform, browser_key, session_date, known_from
