@@ -19,9 +19,9 @@ def node(name: str, macros: list[str]) -> dict:
     }
 
 
-def test_a_changed_feature_makes_the_comparison_of_snapshots_stale_and_nothing_beside_it() -> None:
+def test_a_changed_feature_makes_the_fingerprints_of_days_stale_and_nothing_beside_it() -> None:
     models = [
-        node("int_features__days_compared", [MACRO]),
+        node("int_features__days_fingerprinted", [MACRO]),
         node("int_features__mix_measured", []),
         node("mart_customer_features", []),
         node("dim_stores", []),
@@ -48,8 +48,8 @@ def test_a_changed_feature_makes_the_comparison_of_snapshots_stale_and_nothing_b
             != Translator(changed).get_code_version(changed["nodes"][key])
         }
 
-    compared = "int_features__days_compared"
+    fingerprinted = "int_features__days_fingerprinted"
     mart, mix = "mart_customer_features", "int_features__mix_measured"
-    assert stale_after_a_change_of(mart) == {mart, compared}
-    assert stale_after_a_change_of(mix) == {mix, compared}
+    assert stale_after_a_change_of(mart) == {mart, fingerprinted}
+    assert stale_after_a_change_of(mix) == {mix, fingerprinted}
     assert stale_after_a_change_of("dim_stores") == {"dim_stores"}
