@@ -92,8 +92,7 @@ class Translator(DagsterDbtTranslator):
             used += [
                 nodes[name]["checksum"]["checksum"]
                 for name in sorted(nodes)
-                if nodes[name]["name"].startswith("int_features__")
-                or nodes[name]["name"] == "mart_customer_features"
+                if nodes[name]["resource_type"] == "model" and "feature" in nodes[name]["tags"]
             ]
         contract = {
             name: column.get("data_type")

@@ -53,7 +53,7 @@
         sum_within('v', 1, lag=1, condition='c'), label_horizons(),
     ] -%}
     {%- for node in (graph.nodes.values() if execute else []) | sort(attribute='name') -%}
-        {%- if node.name.startswith('int_features__') or node.name == 'mart_customer_features' -%}
+        {%- if node.resource_type == 'model' and 'feature' in node.tags -%}
             {%- do parts.append(node.checksum.checksum) -%}
         {%- endif -%}
     {%- endfor -%}

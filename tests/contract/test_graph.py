@@ -115,7 +115,7 @@ def test_every_macro_that_features_are_written_with_is_hashed_with_them(
     used = {
         macro
         for model in models.values()
-        if model["name"].startswith("int_features__") or model["name"] == "mart_customer_features"
+        if "feature" in model["tags"]
         for macro in model["depends_on"]["macros"]
         if macro.startswith("macro.dsegment.")
         and manifest["macros"][macro]["original_file_path"] != bookkeeping

@@ -7,12 +7,14 @@ from dagster_project.assets.warehouse import Translator
 MACRO = "macro.dsegment.feature_code_version"
 
 
-def node(name: str, macros: list[str]) -> dict:
+def node(name: str, macros: list[str], tags: tuple[str, ...] = ("feature",)) -> dict:
     """A model as the manifest has it."""
     return {
         "unique_id": f"model.dsegment.{name}",
         "name": name,
+        "resource_type": "model",
         "package_name": "dsegment",
+        "tags": tags,
         "raw_code": f"select '{name}'",
         "checksum": {"checksum": name},
         "depends_on": {"macros": macros},
@@ -24,7 +26,7 @@ def test_a_changed_feature_makes_the_fingerprints_of_days_stale_and_nothing_besi
         node("int_features__days_fingerprinted", [MACRO]),
         node("int_features__mix_measured", []),
         node("mart_customer_features", []),
-        node("dim_stores", []),
+        node("dim_stores", [], tags=()),
     ]
     macro = {
         "name": "feature_code_version",
