@@ -8,7 +8,7 @@ import os
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import date
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
 PROJECT_DIR = Path(__file__).resolve().parents[1]
@@ -51,15 +51,17 @@ class Settings:
         """
         target = environment.get("DSEGMENT_TARGET", "duckdb")
         if target not in TARGETS:
-            raise SettingsError(f"DSEGMENT_TARGET is {target!r}; known targets: {list(TARGETS)}.")
+            raise SettingsError(f"DSEGMENT_TARGET is {target!r}; known: {', '.join(TARGETS)}.")
         names = environment.get("DSEGMENT_SOURCES", "complete_journey").replace(",", " ").split()
         if not names:
             raise SettingsError("DSEGMENT_SOURCES is empty; name at least one declared source.")
         project_dir = Path(environment.get("DSEGMENT_PROJECT", PROJECT_DIR)).resolve()
+        home = Path(environment.get("DSEGMENT_HOME", project_dir / ".dsegment"))
+        home = home.expanduser().resolve()
+        if home.is_file():
+            raise SettingsError(f"DSEGMENT_HOME is {home}, a file; name a folder.")
         return cls(
-            home=Path(environment.get("DSEGMENT_HOME", project_dir / ".dsegment"))
-            .expanduser()
-            .resolve(),
+            home=home,
             project_dir=project_dir,
             sources=tuple(sorted(set(names))),
             as_of=_date(environment.get("DSEGMENT_AS_OF", "")),
@@ -216,8 +218,12 @@ def _date(text: str) -> date | None:
     if not text:
         return None
     try:
-        return date.fromisoformat(text)
+        day = date.fromisoformat(text)
     except ValueError:
         raise SettingsError(
             f"DSEGMENT_AS_OF is {text!r}; write a day as YYYY-MM-DD, e.g. 2017-12-31."
         ) from None
+    # Until such a day comes, every later run would be one of the past, and histories would wait.
+    if day > datetime.now(UTC).date() + timedelta(days=1):
+        raise SettingsError(f"DSEGMENT_AS_OF is {text!r}, a day that has not come.")
+    return day

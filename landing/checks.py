@@ -5,7 +5,8 @@ over the temporary tables of `readers`. What becomes of a judged row belongs in 
 reason's detail describes the rule, never the value, so that it may be kept in the warehouse.
 
 Casting is stricter than DuckDB's: '1.5' is not an integer and '1.23456' not a decimal(18,4), since
-both would be rounded silently; 'infinity' is not a time.
+both would be rounded silently; 'infinity' is not a time. The clock is asked for one thing alone:
+whether the time of an event has come.
 """
 
 from __future__ import annotations
@@ -229,6 +230,11 @@ def _problem(entity: Entity, column: Column) -> str | None:
     if column.type in ("date", "timestamp"):
         forms = " or ".join(column.formats) if column.formats else "ISO 8601"
         cases.append(f"{misread} {says('bad_time', f'not a {column.type} as {forms}')}")
+        if column.name == entity.event_time:
+            # One phone with a wrong clock would move the whole business's today.
+            tomorrow = "now() AT TIME ZONE 'UTC' + INTERVAL 1 DAY"
+            future = says("future_time", "more than a day after it landed")
+            cases.append(f"WHEN {value} > {tomorrow} THEN {future}")
     elif column.type != "text":
         cases.append(f"{misread} {says('wrong_type', f'not of type {column.type}')}")
     for sign, word, bound in (("<", "below", column.min), (">", "above", column.max)):

@@ -174,6 +174,7 @@ def test_every_bad_row_is_set_aside_with_its_line_and_reason(house):
         order(15).encode(),
         b'16,"shut"too,,,1,1.00,2024-01-02 09:00:00\n',
         order(17, quantity="", amount="free").encode(),
+        order(18, at="2999-01-02 09:00:00").encode(),  # 24
     ]
     house.put("orders_1.csv", b"".join(lines))
     (file,) = house.land().files
@@ -195,8 +196,9 @@ def test_every_bad_row_is_set_aside_with_its_line_and_reason(house):
         (17, "bad_encoding", None, 1, None),
         (20, "unreadable", None, 3, None),  # the open quote swallows two more lines
         (23, "missing_value", "quantity", 1, None),
+        (24, "future_time", "ordered_at", 1, None),
     ]
-    assert (file.rows_read, file.rows_loaded, file.rows_quarantined) == (20, 5, 15)
+    assert (file.rows_read, file.rows_loaded, file.rows_quarantined) == (21, 5, 16)
     # A mistyped optional identifier costs the row its identifier, not its order.
     assert file.note == (
         "1 row(s) without their email: not a usable email; "
@@ -205,7 +207,7 @@ def test_every_bad_row_is_set_aside_with_its_line_and_reason(house):
     house.accounts_hold()
     (detail,) = house.rows("SELECT detail FROM quality.quarantine WHERE line = 23")[0]
     assert "quantity" in detail and "amount wrong_type" in detail and "free" not in detail
-    assert house.rows("SELECT count(*) FROM vault.quarantine.rows") == [(13,)]
+    assert house.rows("SELECT count(*) FROM vault.quarantine.rows") == [(14,)]
     # 09:00 in Seoul is midnight UTC in either format.
     assert house.rows("SELECT order_id, ordered_at FROM raw.shop__orders ORDER BY 1") == [
         (1, at(2024, 1, 2)),

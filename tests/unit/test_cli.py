@@ -33,6 +33,16 @@ def test_a_state_folder_that_cannot_be_made_is_named(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("no folder")
     with pytest.raises(SettingsError, match=r"DSEGMENT_HOME is .*/file/home, .*: Not a directory"):
         Settings(home=tmp_path / "file" / "home").claim_home()
+    with pytest.raises(SettingsError, match=r"DSEGMENT_HOME is .*/file, a file; name a folder"):
+        Settings.from_environment({"DSEGMENT_HOME": str(tmp_path / "file")})
+
+
+@pytest.mark.parametrize(
+    ("text", "said"), [("2999-12-31", "has not come"), ("31.12.2017", "write a day as YYYY-MM-DD")]
+)
+def test_a_today_that_cannot_be_is_refused(text: str, said: str) -> None:
+    with pytest.raises(SettingsError, match=f"DSEGMENT_AS_OF is '{text}'.*{said}"):
+        Settings.from_environment({"DSEGMENT_AS_OF": text})
 
 
 @pytest.mark.parametrize("text", ["-5", "nan", "soon"])
