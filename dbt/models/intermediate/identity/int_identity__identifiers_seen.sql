@@ -1,3 +1,4 @@
+-- Orders as they are known now: else who is who would depend on the day on which a line came.
 with sightings as (
     select
         source,
@@ -6,6 +7,7 @@ with sightings as (
         ordered_at as first_seen_at,
         ordered_at as last_seen_at
     from {{ ref('int_orders__orders_aggregated') }}
+    where known_to is null
     union all
     select
         source,
