@@ -321,6 +321,45 @@ def test_a_day_again_replaces_itself_and_a_back_dated_one_changes_nothing(town: 
     assert recorded() == busy
 
 
+@pytest.mark.parametrize("unmade", ["person_identifier_history+", "merge_history"])
+def test_a_run_that_stopped_has_recorded_nothing(town: Town, unmade: str) -> None:
+    graph = grown_town(5, size=60)
+    first, second, third = (TODAY + timedelta(days=days) for days in (1, 2, 3))
+    one, other, *_ = (name for name, person in graph.people().items() if person == person_of(name))
+    merged = graph.with_links([(one, other)], noon(-1))
+    town.record(graph, TODAY, "--exclude", unmade)
+    town.record(graph, first)
+    assert town.people_on(first) == graph.people()
+    filled_in = first - timedelta(days=28)
+    assert town.people_on(filled_in) == graph.people(filled_in, with_undated=False) != {}
+
+    town.record(merged, second, "--exclude", unmade)
+    town.record(merged, third)
+    assert town.people_on(second) == graph.people()
+    assert town.today() == merged.people() != graph.people()
+    ((change, *_, reason),) = town.changes_on(third)
+    assert (change, reason) == ("merge", "naming_naming")
+
+    # The day had been recorded, and was being recorded again.
+    town.record(graph, third, "--exclude", unmade)
+    town.record(graph, third + timedelta(days=1))
+    is_still_recorded = unmade != "merge_history"
+    assert town.people_on(third) == (merged if is_still_recorded else graph).people()
+    assert len(town.changes_on(third)) == is_still_recorded
+    assert town.today() == graph.people()
+
+
+def test_the_first_day_again_and_stopped_leaves_the_days_that_it_filled_in(town: Town) -> None:
+    graph, past = grown_town(5, size=60), TODAY - timedelta(days=28)
+    town.record(graph, TODAY)
+    before = town.people_on(past)
+    town.record(graph, TODAY, "--exclude", "merge_history")
+    town.record(graph, TODAY + timedelta(days=20))
+    assert town.people_on(past) == before != {}
+    assert town.today() == graph.people()
+    assert (past,) in town.rows("select as_of_date from identity.person_recorded_days")
+
+
 def test_what_comes_after_a_day_set_by_hand_is_not_known_on_it(town: Town) -> None:
     graph = grown_town(11)
     past = TODAY - timedelta(days=40)

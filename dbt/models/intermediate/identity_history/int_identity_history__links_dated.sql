@@ -19,10 +19,12 @@ days as (
 seen as (
     select
         links.*,
-        coalesce(
-            {{ business_date('links.first_seen_at', 'as_of.business_zone') }},
-            as_of.as_of_date
-        ) as first_seen_date
+        {{ business_date('links.first_seen_at', 'as_of.business_zone') }} as seen_date,
+        -- An approval is mostly younger than the newest record; the run that obeys it knows it.
+        case
+            when links.link_kind = 'approved' then least(seen_date, as_of.as_of_date)
+            else coalesce(seen_date, as_of.as_of_date)
+        end as first_seen_date
     from links
     cross join as_of
 ),

@@ -1,9 +1,13 @@
-{#- Only the days of this run: older rows keep the link that did it, even if it is gone by now. -#}
+{#- Only the days of this run: older rows keep the link that did it, even if it is gone by now.
+    With it these days are recorded. -#}
 {{ config(
     materialized='incremental', full_refresh=false, on_schema_change='fail',
     incremental_strategy='append',
-    pre_hook="{% if is_incremental() %}delete from {{ this }} where changed_date in "
-        ~ "(select as_of_date from {{ ref('int_identity_history__days_recorded') }}){% endif %}",
+    pre_hook="{% if is_incremental() %}delete from {{ this }} where changed_date >= (select "
+        ~ "min(open_from_date) from {{ ref('int_identity_history__days_recorded') }}){% endif %}",
+    post_hook="update {{ ref('person_recorded_days') }} as recorded "
+        ~ "set recorded_date = as_of.as_of_date from {{ ref('stg_run__as_of') }} as as_of "
+        ~ "where recorded.recorded_date is null",
 ) }}
 with changes as (
     select * from {{ ref('int_identity_history__people_changed') }}

@@ -1,9 +1,14 @@
-{#- The days of this run are recorded anew, should an earlier run have recorded them. -#}
+{#- The days of this run are recorded anew, should an earlier run have recorded them, and what one
+    wrote that stopped goes. Until merge_history is made as well, today is not recorded. -#}
 {{ config(
     materialized='incremental', full_refresh=false, on_schema_change='fail',
     incremental_strategy='delete+insert', unique_key=['pseudonym', 'known_from'],
-    pre_hook="{% if is_incremental() %}delete from {{ this }} where known_from >= (select "
-        ~ "min(as_of_date) from {{ ref('int_identity_history__days_recorded') }}){% endif %}",
+    pre_hook=[
+        "{% if is_incremental() %}delete from {{ this }} where known_from >= (select "
+        ~ "min(open_from_date) from {{ ref('int_identity_history__days_recorded') }}){% endif %}",
+        "update {{ ref('person_recorded_days') }} set recorded_date = null where as_of_date = "
+        ~ "(select max(as_of_date) from {{ ref('int_identity_history__days_recorded') }})",
+    ],
 ) }}
 with people as (
     select * from {{ ref('int_identity_history__people_dated') }}
@@ -14,7 +19,8 @@ as_of as (
 ),
 
 days as (
-    select min(as_of_date) as first_date from {{ ref('int_identity_history__days_recorded') }}
+    select min(open_from_date) as open_from_date
+    from {{ ref('int_identity_history__days_recorded') }}
 ),
 
 kept as (
@@ -23,12 +29,12 @@ kept as (
     }) }}
 ),
 
--- What was in force before the days of this run.
+-- What was in force after the last day that was recorded.
 before as (
     select kept.*
     from kept
-    inner join days on kept.known_from < days.first_date
-    where coalesce(kept.known_to >= days.first_date, true)
+    inner join days on kept.known_from < days.open_from_date
+    where coalesce(kept.known_to >= days.open_from_date, true)
 ),
 
 settled as (

@@ -1,6 +1,12 @@
+{#- A day is recorded when its people and who moved are written: the date of today is taken away
+    with its history and given with its merges. A day left without one is of a run that stopped
+    before its end; the next run has it no more. -#}
 {{ config(
     materialized='incremental', full_refresh=false, on_schema_change='fail',
-    incremental_strategy='delete+insert', unique_key='as_of_date',
+    incremental_strategy='append',
+    pre_hook="{% if is_incremental() %}"
+        ~ "alter table {{ this }} alter recorded_date drop not null; "
+        ~ "delete from {{ this }} where recorded_date is null{% endif %}",
 ) }}
 with as_of as (
     select * from {{ ref('stg_run__as_of') }}
@@ -54,9 +60,15 @@ steps as (
         ) as step
     from runs
     cross join starts
+),
+
+days as (
+    select as_of_date - cast(28 * step as integer) as as_of_date
+    from steps
 )
 
 select
-    as_of_date - cast(28 * step as integer) as as_of_date,
-    as_of_date as recorded_date
-from steps
+    days.as_of_date,
+    cast(null as date) as recorded_date
+from days
+anti join kept on days.as_of_date = kept.as_of_date
