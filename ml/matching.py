@@ -45,11 +45,11 @@ from ml.matching_parameters import (
 )
 from ml.matching_records import prepare, usable, workspace
 from ml.matching_splink import patterns_of, scored_by_splink
-from ml.matching_weights import evidence, family_frequencies, home_correction
+from ml.matching_weights import at_home, evidence, family_frequencies, in_town
 
 log = logging.getLogger(__name__)
 
-FORMAT = 3
+FORMAT = 4
 # Records of one person agree more often than not in what is a person's own. A model that says
 # otherwise has learned something else, such as namesakes.
 MOST_DISAGREEMENT = 0.5
@@ -87,6 +87,7 @@ class MatchingModel:
     rules: tuple[tuple[str, ...], ...]
     match_share: float
     home_share: float
+    town_share: float
     namesakes: Mapping[str, float]  # see `ml.matching_families`
     thresholds: Mapping[str, float]
     trained_on: Mapping[str, Any]
@@ -125,6 +126,7 @@ class MatchingModel:
             "format": FORMAT,
             "match_share": self.match_share,
             "home_share": self.home_share,
+            "town_share": self.town_share,
             "namesakes": dict(self.namesakes),
             "thresholds": dict(self.thresholds),
             "fields": [as_levels(parameters) for parameters in self.fields],
@@ -157,6 +159,7 @@ class MatchingModel:
                 rules=tuple(tuple(rule) for rule in content["rules"]),
                 match_share=content["match_share"],
                 home_share=content["home_share"],
+                town_share=content["town_share"],
                 namesakes=content["namesakes"],
                 thresholds=content["thresholds"],
                 trained_on=content["trained_on"],
@@ -173,14 +176,16 @@ class MatchingModel:
         return [Field(parameters.name, parameters.kind) for parameters in self.fields]
 
     def _scored(self, connection: Connection, threshold: float) -> pl.DataFrame:
-        at_home = home_correction(self.fields, self.match_share, self.home_share, self.namesakes)
+        by_chance = 1 - self.match_share - self.home_share - self.town_share
+        not_chance = f"1 + {at_home(self.fields, self.home_share / by_chance, self.namesakes)}"
+        not_chance += f" + {in_town(self.fields, self.town_share / by_chance)}"
         found = [
             connection.sql(
                 f"""
                 WITH weighed AS (
                     SELECT
                         l.record_id AS id_a, r.record_id AS id_b,
-                        match_weight - {at_home} AS weight,
+                        match_weight - log2({not_chance}) AS weight,
                         {evidence(self.fields)} AS evidence
                     FROM {scored}
                     JOIN dsegment_records AS l ON l.unique_id = unique_id_l
@@ -308,7 +313,8 @@ def _learned(
             levels=tuple(level.name for level in spec[f.name]),
             m=tuple(map(float, found.m[i])),
             u=tuple(map(float, found.u[i])),
-            home=tuple(map(float, found.home[i])) if with_homes else None,
+            home=tuple(map(float, found.home[i])) if found.home else None,
+            town=tuple(map(float, found.town[i])) if found.town else None,
         )
         for i, f in enumerate(fields)
     )
@@ -318,6 +324,7 @@ def _learned(
         rules=rules,
         match_share=found.match_share,
         home_share=found.home_share,
+        town_share=found.town_share,
         namesakes=learned_namesakes(connection),
         thresholds={"join": 1.0, "suggest": settings.suggest_probability},
         trained_on={

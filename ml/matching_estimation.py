@@ -4,7 +4,7 @@ Here belongs the arithmetic, on counts alone: no record, no SQL, nothing persona
 counted by `ml.matching_splink`.
 
 The model is that of Fellegi and Sunter (1969, JASA 64), learned by expectation maximisation as in
-Winkler (1988), with two differences that matter on real customers:
+Winkler (1988), with three differences that matter on real customers:
 
 - *u is cleaned of the matches.* Pairs drawn at random hold some matches, and in a file of many
   duplicates most pairs with an equal birth date are matches. What EM takes for matches is
@@ -13,6 +13,9 @@ Winkler (1988), with two differences that matter on real customers:
   share postcode, city, often surname and phone. Two classes multiply these as if each were a
   coincidence of its own, and call the two people one. The third class learns what people of one
   home have in common, and only what the home does not explain speaks for one person.
+- *A town is a fourth.* Two strangers of one town share its postcode, its name and its state. They
+  are so many that without a class of their own they take that of the homes, and the people of one
+  home become matches.
 
 EM runs over the pairs of all blocking rules together. A pair outside of them counts as
 no match, so the share of matches is that among all pairs, and no field has to be left out
@@ -63,7 +66,8 @@ class FieldFacts:
     A field that is a person's own (`is_own`) is alike in one home only by chance, or by the chance
     that is left when the family name is the same: it is not learned freely, since the class of
     homes could otherwise take the matches. A field that is a key (`is_key`) learns nothing from
-    known pairs: many are known because it agreed.
+    known pairs: many are known because it agreed. Strangers of one town have its places in common
+    (`is_place`) and all else by chance.
 
     The first `ways` levels are ways to write one value. Which of them is seen says how people
     write and not who they are: two people of one address, or of one name, write it in the same
@@ -76,19 +80,22 @@ class FieldFacts:
     home_start: np.ndarray
     family: np.ndarray | None = None
     is_own: bool = False
+    is_place: bool = False
     is_key: bool = False
     ways: int = 0
 
 
 @dataclass(frozen=True)
 class Estimates:
-    """Per field the probabilities of its levels: in one person, one household, and by chance."""
+    """Per field the probabilities of its levels: in one person, by chance, in a home and a town."""
 
     m: list[np.ndarray]
     u: list[np.ndarray]
     home: list[np.ndarray]
+    town: list[np.ndarray]
     match_share: float  # of all pairs that are not known
     home_share: float
+    town_share: float
     iterations: int
     probability: np.ndarray  # of each pattern
 
@@ -103,12 +110,16 @@ def estimate(
 ) -> Estimates:
     """Learn from the counted pairs of all blocking rules.
 
-    `all_pairs` is how many there are among the records. Without `with_homes` there are two
-    classes, without `learn_m` m stays where it starts.
+    `all_pairs` is how many there are among the records. Without `with_homes` there are neither
+    homes nor towns, without `learn_m` m stays where it starts. Of one place alone no town is
+    learned: chance says the same.
     """
+    with_towns = with_homes and sum(fact.is_place for fact in facts) > 1
     m = [np.array(fact.m_start, dtype=float) for fact in facts]
     u = [_floored(fact.drawn) for fact in facts]
     home = [_home_start(fact, u[f]) for f, fact in enumerate(facts)] if with_homes else []
+    town = [_in_town(fact, u[f], np.zeros(len(u[f]))) for f, fact in enumerate(facts)]
+    town = town if with_towns else []
     filled = [candidates.level[:, f] >= 0 for f, _ in enumerate(facts)]
     known = candidates.known.astype(bool)
     unknown = np.where(known, 0.0, candidates.pairs)
@@ -116,61 +127,58 @@ def estimate(
     taught = np.where(known, of_known, 1.0) * candidates.pairs
     match_share = min(0.25, 0.2 * np.sqrt(all_pairs)) / max(all_pairs, 1.0)
     match_share = max(match_share, 1e-3 * unknown.sum() / all_pairs)
-    home_share = match_share if home else 0.0
+    # Of one person, of one home, of one town.
+    shares = np.array([match_share, match_share if home else 0.0, match_share if town else 0.0])
     iterations = 0
     for iterations in range(1, ITERATIONS + 1):  # noqa: B007
-        p, h = _posterior(candidates.level, m, u, home, match_share, home_share)
-        p[known], h[known] = 1.0, 0.0
-        before = np.concatenate([*m, *home, [match_share, home_share]])
-        match_share = max(float((p * unknown).sum()) / all_pairs, 1e-12)
-        home_share = max(float((h * unknown).sum()) / all_pairs, 1e-12) if home else 0.0
+        p = _posterior(candidates.level, (m, home, town), u, shares)
+        p[:, known] = [[1.0], [0.0], [0.0]]
+        before = np.concatenate([*m, *home, *town, shares])
+        shares = np.where(shares > 0, np.maximum(p @ unknown / all_pairs, 1e-12), 0.0)
         for f, fact in enumerate(facts):
 
             def counted(weights: np.ndarray, f: int = f) -> np.ndarray:
                 seen = candidates.level[filled[f], f]
                 return np.bincount(seen, weights=weights[filled[f]], minlength=len(m[f]))
 
-            in_match, in_home = counted(p * candidates.pairs), counted(h * candidates.pairs)
+            in_match, in_home, in_town = (counted(part * candidates.pairs) for part in p)
             if learn_m:
-                m[f] = _with_prior(counted(p * (unknown if fact.is_key else taught)), fact.m_start)
+                of_matches = counted(p[0] * (unknown if fact.is_key else taught))
+                m[f] = _with_prior(of_matches, fact.m_start)
             if home and fact.is_own:
                 home[f] = _own_at_home(fact, u[f], home[f], in_match, in_home)
             elif home:
                 home[f] = _with_prior(in_home, fact.home_start)
-            u[f] = _cleaned(fact.drawn, (in_match + in_home) / max(fact.pairs, 1.0))
-            for of_others in (u[f], *([home[f]] if home else [])):
+            u[f] = _cleaned(fact.drawn, (in_match + in_home + in_town) / max(fact.pairs, 1.0))
+            if town:
+                town[f] = _in_town(fact, u[f], in_town)
+            for of_others in (u[f], *([home[f]] if home else []), *([town[f]] if town else [])):
                 ways = m[f][: fact.ways]
                 of_others[: fact.ways] = of_others[: fact.ways].sum() * ways / ways.sum()
-        after = np.concatenate([*m, *home, [match_share, home_share]])
+        after = np.concatenate([*m, *home, *town, shares])
         if np.abs(after - before).max() < TOLERANCE:
             break
-    p, _ = _posterior(candidates.level, m, u, home, match_share, home_share)
-    p[known] = 1.0
-    return Estimates(m, u, home, match_share, home_share, iterations, p)
+    p = _posterior(candidates.level, (m, home, town), u, shares)
+    p[0, known] = 1.0
+    return Estimates(m, u, home, town, *map(float, shares), iterations, p[0])
 
 
 def _posterior(
     level: np.ndarray,
-    m: list[np.ndarray],
-    u: list[np.ndarray],
-    home: list[np.ndarray],
-    match_share: float,
-    home_share: float,
-) -> tuple[np.ndarray, np.ndarray]:
-    as_match = np.full(len(level), np.log(match_share))
-    as_home = np.full(len(level), np.log(home_share) if home else -np.inf)
-    by_chance = np.full(len(level), np.log1p(-match_share - home_share))
-    for f in range(level.shape[1]):
-        there = level[:, f] >= 0
-        seen = level[there, f]
-        as_match[there] += np.log(m[f])[seen]
-        by_chance[there] += np.log(u[f])[seen]
-        if home:
-            as_home[there] += np.log(home[f])[seen]
-    largest = np.maximum(np.maximum(as_match, as_home), by_chance)
-    parts = [np.exp(part - largest) for part in (as_match, as_home, by_chance)]
-    total = sum(parts)
-    return parts[0] / total, parts[1] / total
+    classes: Sequence[Sequence[np.ndarray]],
+    u: Sequence[np.ndarray],
+    shares: np.ndarray,
+) -> np.ndarray:
+    """Return per class, the one of chance left out, and pattern how probable the class is."""
+    parts = []
+    for share, probabilities in [*zip(shares, classes, strict=True), (1 - shares.sum(), u)]:
+        part = np.full(len(level), np.log(share) if share > 0 else -np.inf)
+        for f, of_levels in enumerate(probabilities):
+            there = level[:, f] >= 0
+            part[there] += np.log(of_levels)[level[there, f]]
+        parts.append(part)
+    likelihood = np.exp(np.array(parts) - np.max(parts, axis=0))
+    return likelihood[:-1] / likelihood.sum(axis=0)
 
 
 def _with_prior(counts: np.ndarray, prior: np.ndarray) -> np.ndarray:
@@ -182,6 +190,10 @@ def _home_start(fact: FieldFacts, u: np.ndarray) -> np.ndarray:
         return np.array(fact.home_start, dtype=float)
     none = np.zeros(len(u))
     return _own_at_home(fact, u, u, none, none)
+
+
+def _in_town(fact: FieldFacts, u: np.ndarray, in_town: np.ndarray) -> np.ndarray:
+    return _with_prior(in_town, fact.home_start) if fact.is_place else u.copy()
 
 
 def _own_at_home(

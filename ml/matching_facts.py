@@ -13,7 +13,7 @@ import numpy as np
 
 from ml.matching_blocking import Connection
 from ml.matching_estimation import FieldFacts
-from ml.matching_fields import JOINING, MEASURED, PERSONAL, WAYS_TO_WRITE, Field, Level
+from ml.matching_fields import JOINING, MEASURED, PERSONAL, PLACES, WAYS_TO_WRITE, Field, Level
 from ml.matching_splink import patterns_of
 
 
@@ -87,6 +87,7 @@ def facts_of(
                 m_start=np.array([level.m for level in spec[f.name]]),
                 home_start=np.array([level.home for level in spec[f.name]]),
                 is_own=f.kind in PERSONAL,
+                is_place=f.kind in PLACES,
                 # Of known pairs both records have what is measured of their one person.
                 is_key=f.kind in JOINING | MEASURED,
                 ways=len(spec[f.name][: WAYS_TO_WRITE.get(f.kind, 0)]),

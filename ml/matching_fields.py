@@ -39,11 +39,20 @@ KINDS = (
 SHARED_AT_HOME = frozenset({"address", "street_number", "postcode", "city", "state"})
 NAMES = frozenset({"name", "given_name", "surname"})
 PERSONAL = frozenset({"name", "given_name", "birth_date"})
+# What neighbours have in common: who shares a postcode shares the city too.
+PLACES = frozenset({"postcode", "city", "state"})
 # What deterministic stitching joins by.
 JOINING = frozenset({"email", "phone", "code"})
 # What is measured of a person and not written by one. It is compared, but two with one value of it
 # are no more alike for that: it draws no pairs, has no rare values and is no evidence to read.
 MEASURED = frozenset({"times_seen"})
+
+# Characters of a value that are compared: as many as an e-mail address may have. Counting the edits
+# between two texts takes the square of their length, so a pasted page would hold up all others.
+LONGEST = 254
+
+# Whose column a value is put into by mistake: another address line is of the same kind.
+_EXCHANGED_WITH = {"given_name": "surname", "surname": "given_name", "address": "address"}
 
 # How many of a kind's first levels are ways to write one value; of an address all but "similar".
 WAYS_TO_WRITE = {"name": 2, "address": -2}
@@ -152,6 +161,8 @@ def levels(field: Field, fields: Sequence[Field]) -> list[Level]:
             Level("exact", exact, 0.80, 0.80 if home else 0.02),
             *_exchanged(field, fields),
             Level("near", f"{length} >= 3 AND {no_edit} <= 1", 0.08, 0.05 if home else 0.02),
+            # "J." and "Jane", "Ben" and "Benjamin", one surname of two.
+            Level("cut short", _begins(alt), 0.02, 0.02 if home else 0.01),
             Level(
                 "similar",
                 f"({length} >= 6 AND {no_edit} <= 2) OR {_likeness(alt)} >= 0.88",
@@ -241,16 +252,19 @@ def levels(field: Field, fields: Sequence[Field]) -> list[Level]:
     ]
 
 
-def not_comparable(field: Field) -> str:
+def not_comparable(field: Field, fields: Sequence[Field]) -> str:
     """SQL of when a field says nothing of a pair.
 
-    That is when a side is empty, or when a name in Hangul meets one in Latin that is not its
-    transcription: many people have a name of their own in each.
+    That is when a side is empty, when a field before it was found in its column and its own value
+    in theirs (one event, which must not count twice), or when a name in Hangul meets one in Latin
+    that is not its transcription: many people have a name of their own in each.
     """
-    empty = f"{field.name}_text_l IS NULL OR {field.name}_text_r IS NULL"
-    if field.kind not in NAMES:
-        return empty
-    return f"{empty} OR ({_two_scripts(field)} AND NOT {_other_script(field)})"
+    before = _partners(field, fields[: fields.index(field)])
+    nothing = [f"{field.name}_text_l IS NULL", f"{field.name}_text_r IS NULL"]
+    nothing += [_crossed(partner, field) for partner in before]
+    if field.kind in NAMES:
+        nothing.append(f"({_two_scripts(field)} AND NOT {_other_script(field)})")
+    return " OR ".join(nothing)
 
 
 def block_keys(field: Field) -> dict[str, list[str]]:
@@ -295,7 +309,7 @@ def _spelled(kind: str, raw: str) -> str:
 
 
 def _plain(raw: str) -> str:
-    value = f"nfc_normalize(CAST({raw} AS VARCHAR))"
+    value = f"nfc_normalize(left(CAST({raw} AS VARCHAR), {LONGEST}))"
     return f"lower(translate(strip_accents({value}), '{_quoted(_WIDE)}', '{_quoted(_NARROW)}'))"
 
 
@@ -375,15 +389,33 @@ def _typed(words: str) -> str:
 
 def _exchanged(field: Field, fields: Sequence[Field]) -> list[Level]:
     """Values that stand in each other's column: given name and surname, two address lines."""
-    partner_kind = {"given_name": "surname", "surname": "given_name"}.get(field.kind, field.kind)
-    partners = [f for f in fields if f.kind == partner_kind and f.name != field.name]
-    if not partners:
+    after = _partners(field, fields[fields.index(field) + 1 :])
+    if not after:
         return []
-    crossed = " OR ".join(
-        f"{field.name}_alt_l = {p.name}_alt_r OR {field.name}_alt_r = {p.name}_alt_l"
-        for p in partners
-    )
+    crossed = " OR ".join(_crossed(field, partner) for partner in after)
     return [Level("in each other's column", crossed, 0.01, 0.001)]
+
+
+def _partners(field: Field, fields: Sequence[Field]) -> list[Field]:
+    return [f for f in fields if f.kind == _EXCHANGED_WITH.get(field.kind)]
+
+
+def _crossed(field: Field, partner: Field) -> str:
+    """SQL of whether both are alike crosswise, or one empty.
+
+    One alone is not enough: a name in the wrong column may be the family's.
+    """
+    one, other = f"{field.name}_alt", f"{partner.name}_alt"
+    pairs = [(f"{one}_l", f"{other}_r"), (f"{one}_r", f"{other}_l")]
+    equal = " OR ".join(f"{left} = {right}" for left, right in pairs)
+    alike = " AND ".join(
+        f"coalesce(jaro_winkler_similarity({left}, {right}) >= 0.88, TRUE)" for left, right in pairs
+    )
+    return f"({one}_l <> {one}_r AND ({equal}) AND {alike})"
+
+
+def _begins(column: str) -> str:
+    return f"(starts_with({column}_l, {column}_r) OR starts_with({column}_r, {column}_l))"
 
 
 def _edits(column: str) -> str:

@@ -20,7 +20,7 @@ _NAME = re.compile(r"[a-z][a-z0-9_]{0,40}")
 
 @dataclass(frozen=True)
 class FieldParameters:
-    """One field's levels with their probabilities in one person, one home, and by chance."""
+    """One field's levels with their probabilities: in one person, by chance, in a home, a town."""
 
     name: str
     kind: str
@@ -28,6 +28,7 @@ class FieldParameters:
     m: tuple[float, ...]
     u: tuple[float, ...]
     home: tuple[float, ...] | None
+    town: tuple[float, ...] | None
 
 
 def checked_fields(fields: Mapping[str, str]) -> list[Field]:
@@ -63,6 +64,7 @@ def as_levels(f: FieldParameters) -> dict[str, Any]:
             "m": f.m[i],
             "u": f.u[i],
             "home": f.home[i] if f.home else None,
+            "town": f.town[i] if f.town else None,
             "weight": round(math.log2(f.m[i] / f.u[i]), 2),
         }
         for i, level in enumerate(f.levels)
@@ -80,4 +82,5 @@ def from_levels(entry: Mapping[str, Any]) -> FieldParameters:
         m=tuple(row["m"] for row in rows),
         u=tuple(row["u"] for row in rows),
         home=None if rows[0]["home"] is None else tuple(row["home"] for row in rows),
+        town=None if rows[0]["town"] is None else tuple(row["town"] for row in rows),
     )

@@ -40,7 +40,7 @@ def scored_by_splink(
     settings = SettingsCreator(
         link_type="dedupe_only",
         comparisons=[
-            _comparison(f, levels(d, declared), term_frequencies is not None)
+            _comparison(f, d, declared, term_frequencies is not None)
             for f, d in zip(fields, declared, strict=True)
         ],
         blocking_rules_to_generate_predictions=["l.unique_id = r.unique_id"],
@@ -74,11 +74,11 @@ def scored_by_splink(
 
 
 def _comparison(
-    f: FieldParameters, spec: Sequence[Level], with_frequencies: bool
+    f: FieldParameters, field: Field, fields: Sequence[Field], with_frequencies: bool
 ) -> dict[str, Any]:
-    null = not_comparable(Field(f.name, f.kind))
+    null = not_comparable(field, fields)
     made = [{"sql_condition": null, "label_for_charts": "empty", "is_null_level": True}]
-    for i, level in enumerate(spec):
+    for i, level in enumerate(levels(field, fields)):
         entry = {
             "sql_condition": level.sql or "ELSE",
             "label_for_charts": level.name,
@@ -140,6 +140,7 @@ def numbered(fields: Sequence[Field], spec: Mapping[str, Sequence[Level]]) -> li
             m=tuple(2.0 ** -(i + 1) for i, _ in enumerate(spec[f.name])),
             u=tuple(1.0 for _ in spec[f.name]),
             home=None,
+            town=None,
         )
         for f in fields
     ]

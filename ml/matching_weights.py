@@ -1,7 +1,7 @@
-"""What a pair of one home is worth, as SQL over the scores of Splink.
+"""What a pair of one home or one town is worth, as SQL over the scores of Splink.
 
-Here belong the third class's share of a pair's weight and the words for its evidence. The classes
-are those of `ml.matching_estimation`; Splink knows two of them.
+Here belong how likely the third and the fourth class make a pair, and the words for its evidence.
+The classes are those of `ml.matching_estimation`; Splink knows two of them.
 """
 
 from __future__ import annotations
@@ -10,21 +10,19 @@ import math
 from collections.abc import Mapping, Sequence
 
 from ml.matching_families import namesakes_sql
-from ml.matching_fields import MEASURED, PERSONAL, WAYS_TO_WRITE
+from ml.matching_fields import MEASURED, PERSONAL, PLACES, WAYS_TO_WRITE
 from ml.matching_parameters import FieldParameters
 
 # Share of the pairs of one home in which a child bears a parent's name, whatever the name.
 SAME_NAME_GIVEN = 0.0005
 
 
-def home_correction(
-    fields: Sequence[FieldParameters],
-    match_share: float,
-    home_share: float,
-    namesakes: Mapping[str, float],
-) -> str:
-    """SQL of what the third class takes from a pair's weight (see `ml.matching_estimation`)."""
-    if home_share <= 0:
+def at_home(fields: Sequence[FieldParameters], odds: float, namesakes: Mapping[str, float]) -> str:
+    """SQL of how many times as likely as by chance a pair is two people of one home.
+
+    `odds` are those before anything is compared (see `ml.matching_estimation`).
+    """
+    if odds <= 0:
         return "0"
     terms = []
     for f in fields:
@@ -54,8 +52,21 @@ def home_correction(
                     weight += f" + log2({namesakes_sql(namesakes)})"
             cases.append(f"WHEN {len(f.u) - 1 - i} THEN {weight}")
         terms.append(f"CASE gamma_{f.name} {' '.join(cases)} ELSE 0 END")
-    prior = math.log2(home_share / (1 - match_share - home_share))
-    return f"log2(1 + pow(2, {prior!r} + {' + '.join(terms)}))"
+    return f"{odds!r} * pow(2, {' + '.join(terms)})"
+
+
+def in_town(fields: Sequence[FieldParameters], odds: float) -> str:
+    """SQL of how many times as likely as by chance a pair is two strangers of one town.
+
+    How rare the town is says nothing of it: it has as few neighbours as it has pairs by chance.
+    """
+    terms = []
+    for f in fields:
+        if f.kind in PLACES and f.town:
+            ratios = [town / u for town, u in zip(f.town, f.u, strict=True)]
+            cases = [f"WHEN {len(ratios) - 1 - i} THEN {r!r}" for i, r in enumerate(ratios)]
+            terms.append(f" * CASE gamma_{f.name} {' '.join(cases)} ELSE 1 END")
+    return f"{odds!r}{''.join(terms)}"
 
 
 def family_frequencies(fields: Sequence[FieldParameters]) -> str:
