@@ -44,10 +44,6 @@ class Translator(DagsterDbtTranslator):
         name = dbt_resource_props.get("identifier") or dbt_resource_props["name"]
         return dg.AssetKey([dbt_resource_props["schema"], name])
 
-    def get_group_name(self, dbt_resource_props: Mapping[str, Any]) -> str:
-        """The schema: what stands together in the database stands together in the UI."""
-        return dbt_resource_props["schema"]
-
     def get_description(self, dbt_resource_props: Mapping[str, Any]) -> str:
         """The model's own words and where its SQL is, without the SQL itself."""
         description = dbt_resource_props["description"].strip()
