@@ -207,10 +207,12 @@ def _told(*errors: type[Exception]) -> Iterator[None]:
     from dagster_project.resources import WarehouseBusyError
     from landing.declarations import DeclarationError
     from landing.pseudonyms import PseudonymKeyError
+    from ml.feature_policy import PolicyError
 
+    common = (WarehouseBusyError, DeclarationError, PseudonymKeyError, PolicyError)
     try:
         yield
-    except (WarehouseBusyError, DeclarationError, PseudonymKeyError, *errors) as error:
+    except (*common, *errors) as error:
         raise click.ClickException(str(error)) from None
 
 

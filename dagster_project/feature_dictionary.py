@@ -16,7 +16,7 @@ import duckdb
 import yaml
 
 from dagster_project.settings import PROJECT_DIR
-from ml.feature_policy import FeaturePolicy, read_policies
+from ml.feature_policy import FeaturePolicy, PolicyError, read_policies
 
 MART = "marts.mart_customer_features"
 KEYS = ("customer_id", "as_of_date", "inputs_version", "max_event_at")
@@ -58,8 +58,16 @@ class Feature:
 
 
 def feature_policies(project_dir: Path = PROJECT_DIR) -> dict[str, FeaturePolicy]:
-    """The policy of every feature, for whoever hands frames to a model."""
-    return read_policies(_read(project_dir / "features.yml"))
+    """The policy of every feature, for whoever hands frames to a model.
+
+    Raises:
+        PolicyError: ``features.yml`` is no YAML, or cannot be followed.
+
+    """
+    try:
+        return read_policies(_read(project_dir / "features.yml"))
+    except yaml.YAMLError as error:
+        raise PolicyError(f"features.yml: {error}") from None
 
 
 def feature_dictionary(
@@ -176,4 +184,7 @@ def main(homes: list[str]) -> None:
 
 
 if __name__ == "__main__":
-    main(sys.argv[1:])
+    try:
+        main(sys.argv[1:])
+    except (PolicyError, OSError) as error:
+        sys.exit(f"Error: {error}")

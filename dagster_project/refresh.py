@@ -174,11 +174,13 @@ def _why(result: dg.ExecuteInProcessResult) -> str:
         for event in result.all_events
         if event.is_step_failure and event.step_failure_data.error.cls_name != CHECK_FAILED
     ]
+    broken = [check for check in result.get_asset_check_evaluations() if not check.passed]
     lines += [
         check.description or f"{check.asset_key.to_user_string()}: {check.check_name} failed"
-        for check in result.get_asset_check_evaluations()
-        if not check.passed
+        for check in broken
     ]
+    if broken:
+        lines.append("What to look at, and how to go on: docs/how-to/when-a-gate-fails.md")
     return "The run stopped; what was good before stays.\n  " + "\n  ".join(dict.fromkeys(lines))
 
 

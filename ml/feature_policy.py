@@ -58,7 +58,7 @@ def read_policies(document: Mapping[str, Any]) -> dict[str, FeaturePolicy]:
         for window in windows if "{window}" in entry["name"] else [", ".join(windows)]:
             policy = _policy(entry, window)
             if policy.name in policies:
-                raise PolicyError(f"features.yml: {policy.name} is there twice")
+                raise PolicyError(f"features.yml: {policy.name} is there twice; take one away")
             policies[policy.name] = policy
     for policy in policies.values():
         if policy.is_category or not isinstance(policy.stand_in, str):
@@ -157,9 +157,15 @@ def _policy(entry: Mapping[str, Any], window: str) -> FeaturePolicy:
     try:
         missing, outliers = entry["missing"], entry["outliers"]
         if outliers not in OUTLIER_RULES:
-            raise PolicyError(f"features.yml: {name} has outliers: {outliers!r}")
+            raise PolicyError(
+                f"features.yml: {name} has outliers: {outliers!r}; write one of "
+                + ", ".join(OUTLIER_RULES)
+            )
         if isinstance(missing, str) and missing not in ("never", "unusable"):
-            raise PolicyError(f"features.yml: {name} has missing: {missing!r}")
+            raise PolicyError(
+                f"features.yml: {name} has missing: {missing!r}; write never, unusable, or what "
+                "stands in for it: {as: …, because: …}"
+            )
         has_stand_in = isinstance(missing, Mapping)
         return FeaturePolicy(
             name=name,
@@ -172,7 +178,7 @@ def _policy(entry: Mapping[str, Any], window: str) -> FeaturePolicy:
             outliers=outliers,
         )
     except KeyError as error:
-        raise PolicyError(f"features.yml: {name} has no {error.args[0]!r}") from None
+        raise PolicyError(f"features.yml: {name} has no {error.args[0]!r}; add it") from None
 
 
 def _window(window: str) -> str:

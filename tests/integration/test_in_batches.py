@@ -59,6 +59,12 @@ models:
     columns:
       - {name: day, data_type: date, constraints: [{type: not_null, warn_unsupported: false}]}
       - {name: n, data_type: bigint}
+  - name: kept
+    config: {contract: {enforced: true}}
+    columns:
+      - {name: day, data_type: date}
+      - {name: n, data_type: bigint}
+      - {name: run, data_type: integer}
 """
 
 
@@ -75,7 +81,11 @@ class Project:
         (folder / "profiles.yml").write_text(PROFILE % (folder / "batches.duckdb"))
         (folder / "models/schema.yml").write_text(SCHEMA)
         for name, sql in MODELS.items():
-            (folder / f"models/{name}.sql").write_text(sql)
+            self.write(name, sql)
+
+    def write(self, name: str, sql: str) -> None:
+        """Write a model, in the place of the one of that name."""
+        (self._folder / f"models/{name}.sql").write_text(sql)
 
     def query(self, sql: str) -> list[tuple]:
         with duckdb.connect(self._folder / "batches.duckdb") as connection:
@@ -145,3 +155,10 @@ def test_rows_that_stay_are_not_made_again_and_others_go(project: Project) -> No
     ]
     found = project.query("select day::varchar, run, count(*) from kept group by all order by all")
     assert found == [("2026-01-01", 1, 200_000), ("2026-01-02", 2, 200_000)]
+
+
+def test_a_column_that_the_contract_lacks_is_told_also_where_rows_stay(project: Project) -> None:
+    project.run(1)
+    project.write("kept", MODELS["kept"].replace("select day,", "select 1 as more, day,"))
+    (told,) = (one.message for one in project.attempt(2).result if one.node.name == "kept")
+    assert "missing in contract" in told

@@ -1,6 +1,7 @@
 """The policy, the mart's columns and the generated dictionary say the same."""
 
 import math
+from pathlib import Path
 
 import polars as pl
 import pytest
@@ -116,3 +117,9 @@ def test_a_policy_for_an_absent_column_is_refused_by_name() -> None:
 def test_a_policy_that_cannot_be_followed_is_refused(entry: dict, message: str) -> None:
     with pytest.raises(PolicyError, match=message):
         policies({"name": "gap", **entry})
+
+
+def test_a_file_that_is_no_yaml_is_refused_by_name_and_line(tmp_path: Path) -> None:
+    (tmp_path / "features.yml").write_text("features:\n  - name: gap\n   unit: days\n")
+    with pytest.raises(PolicyError, match=r"features\.yml: (?s:.*)line 3"):
+        feature_policies(tmp_path)

@@ -18,6 +18,10 @@ All batches are one transaction: until its end, and after a batch that fails, th
   {%- set kept = config.get('kept') -%}
 
   {{ run_hooks(pre_hooks) }}
+  {#- Also where old rows stay: else a column that only the SQL has is told as one the table lacks. -#}
+  {%- if config.get('contract').enforced %}
+    {%- do get_assert_columns_equivalent(sql) %}
+  {%- endif %}
   {%- if existing is not none and not existing.is_table %}
     {{ drop_relation_if_exists(existing) }}
   {%- endif %}
@@ -50,7 +54,6 @@ All batches are one transaction: until its end, and after a batch that fails, th
 -#}
 {% macro empty_table(target) -%}
   {%- if config.get('contract').enforced %}
-    {{ get_assert_columns_equivalent(sql) }}
     create or replace table {{ target }} {{ get_table_columns_and_constraints() }}
   {%- else %}
     create or replace table {{ target }} (
