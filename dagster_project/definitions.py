@@ -36,7 +36,7 @@ def build_defs(settings: Settings, **overrides: object) -> dg.Definitions:
             landing_assets(settings, declarations),
             *warehouse_assets(settings, project),
             *identity_assets(settings, declarations),
-            *model_assets(settings, **overrides),
+            *model_assets(settings, declarations.business.currency, **overrides),
             segment_assets(settings),
             report_asset(settings, declarations),
             gate_results_spec(),

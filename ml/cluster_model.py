@@ -24,8 +24,8 @@ from ml.feature_policy import FeaturePolicy
 
 CHUNK_ROWS = 100_000
 MAP = ("map_x", "map_y", "map_z")
-# Right is worth more, up is longer since a purchase: an eigenvector's sign is arbitrary, and the
-# map would flip between two fits without a convention.
+# An eigenvector's sign is arbitrary, and the map would flip between two fits without a convention:
+# right is worth more, and a long time since a purchase is weighed upwards, beside all else.
 DIRECTIONS = ("spend_amount", "recency_days")
 DIGITS = 9
 

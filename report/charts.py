@@ -18,7 +18,11 @@ INK, MUTED, LINE = "var(--ink)", "var(--muted)", "var(--line)"
 ACCENT, CONTRAST, SURFACE = "var(--accent)", "var(--contrast)", "var(--surface)"
 # After Okabe and Ito, told apart also with colour-blind eyes; darkened until a white number can be
 # read on each. The number says the same as the colour, so that colour alone never has to.
-CLUSTER_COLOURS = ("#0072B2", "#C75300", "#00805E", "#A8488F", "#7A6A00", "#3F7F93", "#6B6B6B")
+# As many as the clustering may find groups.
+CLUSTER_COLOURS = (
+    *("#0072B2", "#C75300", "#00805E", "#A8488F"),
+    *("#7A6A00", "#3F7F93", "#6B6B6B", "#6A3FA0"),
+)
 # Named, not inherited: Vega measures labels with it to make room for them.
 FONT = 'system-ui, -apple-system, "Segoe UI", Roboto, "Noto Sans", "Noto Sans KR", sans-serif'
 _WIDE = "width > 460"
@@ -273,8 +277,8 @@ def reliability(bands: pl.DataFrame, event: Event) -> dict[str, Any]:
     return _spec(alt.layer(perfect.encode(x=x, y=y), line, points), height=290)
 
 
-def value_tenths(tenths: pl.DataFrame) -> dict[str, Any]:
-    """Draw what each tenth brought in, and what was expected of it.
+def value_tenths(tenths: pl.DataFrame, unit: str) -> dict[str, Any]:
+    """Draw what each tenth brought in, and what was expected of it, in `unit` a customer.
 
     One row per tenth, most expected first: decile, mean_actual_amount, mean_expected_amount, and
     both in words (actual, expected).
@@ -291,7 +295,8 @@ def value_tenths(tenths: pl.DataFrame) -> dict[str, Any]:
     columns = ("mean_actual_amount", "mean_expected_amount")
     highest = max(tenths[name].max() for name in columns)
     scale = alt.Scale(domain=[min(0, tenths[columns[0]].min()), highest * 1.12 or 1], nice=False)
-    y = alt.Y("mean_actual_amount:Q", axis=alt.Axis(tickCount=4, title=None), scale=scale)
+    axis = alt.Axis(tickCount=4, title=f"{unit} a customer")
+    y = alt.Y("mean_actual_amount:Q", axis=axis, scale=scale)
     tooltip = [
         alt.Tooltip("decile:O", title="Tenth"),
         alt.Tooltip("actual:N", title="Brought in"),

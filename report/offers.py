@@ -36,7 +36,7 @@ def offers(model_runs: pl.DataFrame) -> dict[str, Any] | None:
         if judged and judged["recall"].get(judged["serving"], [None])[0] is not None
     ]
     return {
-        "days": [f"{day.day} {day:%B %Y}" for day in map(_date, metrics["holdout_dates"])],
+        "days": [f"{day.day} {day:%B %Y}" for day in sorted(map(_date, metrics["holdout_dates"]))],
         "customers": metrics["judged_customer_count"],
         "kinds": kinds,
     }

@@ -28,7 +28,9 @@ MAP_POINTS = 3_000
 COHORTS_SHOWN = 18
 _WORTH_A_SENTENCE = 0.005  # of the customers
 _LIKELY = 0.5  # more likely to stay away than not
-_HIGH_RISK = 2.0  # times the average customer's chance
+# Times the odds of the average customer, not the chance: where six in ten stay away for 28 days, no
+# chance is twice the average, and nobody would be at high risk.
+_RISKS = {"high": 2.0, "raised": 1.25, "low": 0.5}
 _SUBJECTS_SHOWN = 6
 _SUBJECTS = {
     "rhythm": "When they last bought, for their own rhythm",
@@ -61,7 +63,8 @@ _KINDS = (
     (
         ("model",),
         "Groups found by the model",
-        "Customers who buy alike, found without a rule. Each is in exactly one.",
+        "Every customer with an order is in exactly one of them. “Who buys alike” shows the "
+        "typical customer of each.",
     ),
 )
 
@@ -76,10 +79,12 @@ class ReportData:
     - churn_scores (ml.churn_scores): one row per customer, of as_of_date.
     - lifetime_values (ml.lifetime_values): one row per customer and horizon, of as_of_date.
     - model_runs (ml.model_runs): one row per trained model; `metrics` as JSON text.
+    - model_refusals (ml.model_refusals): one row per model that could not be made on as_of_date.
     - dim_segments, segment_scorecard (segments.*): one row per segment.
     - load_ledger (quality.load_ledger): one row per file content and entity.
-    - gate_results (quality.gate_results): one row per rule checked; of a rule that was checked
-      more than once the newest counts.
+    - gate_results (quality.gate_results): one row per rule checked; of a table that was checked
+      more than once the newest time counts.
+    - customer_count: all customers of today, also those without an order (core.dim_customers).
     - data_note: a sentence about where the data comes from, shown under the title.
 
     Any frame may be empty: its part of the page then says that there is nothing yet.
@@ -87,12 +92,14 @@ class ReportData:
 
     as_of_date: date
     currency: str
+    customer_count: int
     customer_rfm: pl.DataFrame
     cohort_retention: pl.DataFrame
     cluster_assignments: pl.DataFrame
     churn_scores: pl.DataFrame
     lifetime_values: pl.DataFrame
     model_runs: pl.DataFrame
+    model_refusals: pl.DataFrame
     dim_segments: pl.DataFrame
     segment_scorecard: pl.DataFrame
     load_ledger: pl.DataFrame
@@ -120,6 +127,16 @@ class ChurnQuality:
     def first_tenth_share(self) -> float:
         """Share of all who stopped buying that the highest tenth holds."""
         return self.deciles["event_count"][0] / max(self.deciles["event_count"].sum(), 1)
+
+    @property
+    def best_tenth_share(self) -> float:
+        """Share of them that a tenth could hold at most: its size may be less than their number."""
+        return min(self.deciles["row_count"][0] / max(self.deciles["event_count"].sum(), 1), 1.0)
+
+    def chance_at(self, times: float) -> float:
+        """The chance whose odds are so many times those of the average customer."""
+        odds = times * self.base_rate
+        return odds / (odds + 1 - self.base_rate)
 
 
 def render(data: ReportData) -> str:
@@ -152,6 +169,7 @@ def render(data: ReportData) -> str:
         value=_value(data, specs),
         offers=offers(data.model_runs),
         chances=chances(data.model_runs, specs),
+        refusals=dict(data.model_refusals.select("model_name", "reason").iter_rows()),
         quality=_quality(data),
         specs={name: _json(spec) for name, spec in specs.items()},
         vega=vl_convert.javascript_bundle(),
@@ -213,7 +231,7 @@ def _headline(data: ReportData) -> list[tuple[str, str, str]]:
     average = revenue / orders if orders else None
     per_customer = orders / active if active else 0
     return [
-        ("Customers", count(rfm.height), f"{count(active)} bought in the last 365 days"),
+        ("Customers", count(data.customer_count), f"{count(active)} bought in the last 365 days"),
         ("Revenue", money(revenue, data.currency), f"last 365 days, {data.currency}"),
         ("Orders", count(orders), f"{per_customer:,.1f} per buying customer"),
         ("Average order", money(average, data.currency, 2), "revenue by order"),
@@ -247,8 +265,9 @@ def _lead(segments: pl.DataFrame, data: ReportData, churn: ChurnQuality | None) 
             for row in _most_urgent(segments, churn).iter_rows(named=True)
         ]
         said.append(
-            "The churn score finds them early: the tenth of customers with the highest score held "
-            f"{share(churn.first_tenth_share)} of all who stopped buying."
+            "The churn score tells who leaves: of the tenth of customers with the highest score "
+            f"{share(churn.deciles['event_share'][0])} stopped buying, of all customers "
+            f"{share(churn.base_rate)}."
         )
     return said
 
@@ -265,14 +284,17 @@ def _worth(row: dict[str, Any]) -> str:
 
 
 def _most_urgent(segments: pl.DataFrame, churn: ChurnQuality) -> pl.DataFrame:
-    risky = segments.filter(
-        pl.col("kind").is_in(["rule", "hybrid", "model_rule"])
-        & (pl.col("mean_churn_score") >= _HIGH_RISK * churn.base_rate)
-        & (pl.col("customer_share") >= _WORTH_A_SENTENCE)
-    ).sort("revenue_amount", "segment_id", descending=[True, False])
-    # Where a rule names both the money and the risk, it says more than one about time alone.
-    chosen = risky.filter(pl.col("kind") == "hybrid")
-    return (chosen if chosen.height else risky).head(1)
+    # Only where a rule names both the money and the risk: the risk alone also finds those who left
+    # long ago, and are best left in peace.
+    return (
+        segments.filter(
+            (pl.col("kind") == "hybrid")
+            & (pl.col("mean_churn_score") >= churn.chance_at(_RISKS["high"]))
+            & (pl.col("customer_share") >= _WORTH_A_SENTENCE)
+        )
+        .sort("revenue_amount", "segment_id", descending=[True, False])
+        .head(1)
+    )
 
 
 def _warning(row: dict[str, Any], currency: str) -> str:
@@ -288,6 +310,10 @@ def _many(number: float | None, noun: str) -> str:
     return f"{figure} {noun}" + ("" if figure == "1" else "s")
 
 
+def _last(days: float) -> str:
+    return f"last {_many(days, 'day')} ago" if days >= 0.5 else "last today"
+
+
 def _groups(
     segments: pl.DataFrame,
     data: ReportData,
@@ -298,6 +324,8 @@ def _groups(
     largest = max(segments["customer_share"].max() or 0, segments["revenue_share"].max() or 0, 1e-9)
     for kinds, title, words in _KINDS:
         of_kind = segments.filter(pl.col("kind").is_in(kinds))
+        if kinds == ("model",):  # named by the model, in no order that anybody chose
+            of_kind = of_kind.sort("revenue_amount", "segment_id", descending=[True, False])
         present = of_kind.filter(pl.col("customer_count") > 0)
         if of_kind.is_empty():
             continue
@@ -313,10 +341,13 @@ def _groups(
             for row in present.iter_rows(named=True)
         ]
         chart = f"sizes-{kinds[0]}"
+        # Said once where no group has words of its own.
+        is_shared = present.height > 1 and present["description"].n_unique() == 1
         groups.append(
             {
                 "title": title,
-                "words": words,
+                "words": f"{present['description'][0]} {words}" if is_shared else words,
+                "is_shared": is_shared,
                 "rows": rows,
                 "empty": of_kind.filter(pl.col("customer_count") == 0)["segment_name"].to_list(),
                 "chart": chart if present.height else None,
@@ -341,9 +372,9 @@ def _risk(score: float | None, churn: ChurnQuality | None) -> dict[str, str]:
     """Word a mean churn score against the average customer's chance."""
     if score is None or churn is None or not churn.base_rate:
         return {"figure": share(score), "word": "", "level": "none"}
-    times = score / churn.base_rate
-    steps = ((_HIGH_RISK, "high", "high"), (1.25, "raised", "raised"), (0.5, "", "average"))
-    word, level = next(((w, k) for least, w, k in steps if times >= least), ("low", "low"))
+    steps = (("high", "high", "high"), ("raised", "raised", "raised"), ("low", "", "average"))
+    reached = ((w, k) for name, w, k in steps if score >= churn.chance_at(_RISKS[name]))
+    word, level = next(reached, ("low", "low"))
     return {"figure": share(score), "word": word, "level": level}
 
 
@@ -409,8 +440,19 @@ def _cohorts(cohorts: pl.DataFrame, specs: dict[str, dict[str, Any]]) -> dict[st
     )
     first = later.filter(pl.col("months_since") == 1)
     total = first["cohort_customer_count"].sum()
+    months_since = range(1, later["months_since"].max() + 1)
     return {
         "left_out": max(months.len() - COHORTS_SHOWN, 0),
+        "months": months_since,
+        "rows": [
+            {
+                "month": f"{month:%b %Y}",
+                "customers": rows["cohort_customer_count"][0],
+                "shares": [shares.get(since) for since in months_since],
+            }
+            for (month,), rows in later.group_by("cohort_month", maintain_order=True)
+            for shares in [dict(rows.select("months_since", "retention_share").iter_rows())]
+        ],
         "first_month": first["active_customer_count"].sum() / total if total else None,
     }
 
@@ -443,8 +485,8 @@ def _clusters(data: ReportData, specs: dict[str, dict[str, Any]]) -> dict[str, A
                 "colour": charts.cluster_colour(row["position"]),
                 "name": row["cluster_name"],
                 "customers": row["customers"],
-                "share": row["customers"] / assigned.height,
-                "recency": _many(row["recency_days"], "day"),
+                "share": row["customers"] / data.customer_count,
+                "last": _last(row["recency_days"]),
                 "frequency": _many(row["frequency"], "order"),
                 "money": money(row["monetary_amount"], data.currency),
             }
@@ -509,7 +551,9 @@ def _churn(churn: ChurnQuality | None, specs: dict[str, dict[str, Any]]) -> dict
     return {
         "holdout": _day(date.fromisoformat(churn.holdout_date)),
         "first_tenth": share(churn.first_tenth_share),
+        "best_tenth": share(churn.best_tenth_share),
         "base_rate": share(churn.base_rate),
+        "steps": {name: share(churn.chance_at(times)) for name, times in _RISKS.items()},
         "pairs": None if pairs is None else f"{100 * pairs:.0f}",
         "measures": [
             {
@@ -584,7 +628,8 @@ def _value_judged(
     }
     tenths = tenths.with_columns(pl.Series(name, text) for name, text in words.items())
     specs["value"] = charts.value_tenths(
-        tenths.with_columns(pl.col("mean_actual_amount", "mean_expected_amount").round(2))
+        tenths.with_columns(pl.col("mean_actual_amount", "mean_expected_amount").round(2)),
+        unit=data.currency,
     )
     measures = (
         ("top_decile_share", "Found by the first tenth", "Share of all that came.", share),
@@ -630,11 +675,9 @@ def _quality(data: ReportData) -> dict[str, Any]:
         )
         .sort("source", "entity")
     )
-    checked = data.gate_results.sort("checked_at").unique(
-        ["gate", "table_schema", "table_name", "rule", "column_name"],
-        keep="last",
-        maintain_order=True,
-    )
+    # A gate asks all rules of a table at once; one that is asked no more must not count for ever.
+    newest = pl.col("checked_at").max().over("gate", "table_schema", "table_name")
+    checked = data.gate_results.filter(pl.col("checked_at") == newest)
     failed = checked.filter(~pl.col("is_success")).sort("gate", "table_name", "rule", "column_name")
     return {
         "read": read,

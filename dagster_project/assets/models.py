@@ -30,6 +30,7 @@ from ml.recommendation import Recommender, train_recommender
 
 def model_assets(
     settings: Settings,
+    currency: str,
     *,
     cluster: Callable[..., ClusterResult] = cluster_customers,
     refit_clusters: bool = False,
@@ -39,11 +40,14 @@ def model_assets(
     train_departments: Callable[..., CategoryPropensity] = train_category_propensity,
     train_responses: Callable[..., CampaignResponse] = train_campaign_response,
 ) -> list[dg.AssetsDefinition | dg.AssetSpec]:
-    """Every model, and the tables that record their runs and refusals."""
+    """Every model, and the tables that record their runs and refusals.
+
+    ``currency`` is what amounts are told in.
+    """
     return [
         clusters_asset(settings, cluster, is_refit_asked=refit_clusters),
         churn_asset(settings, train_churn),
-        value_asset(settings, predict_value),
+        value_asset(settings, currency, predict_value),
         *recommendation_assets(settings, train_products, train_departments),
         campaigns_asset(settings, train_responses),
         *ledger_specs(

@@ -64,8 +64,8 @@ def _judged(
     }
 
 
-def value_picture(result: LifetimeValueResult) -> dg.MarkdownMetadataValue:
-    """What each tenth of the holdout brought in, and what was expected of it."""
+def value_picture(result: LifetimeValueResult, unit: str) -> dg.MarkdownMetadataValue:
+    """What each tenth of the holdout brought in, and what was expected of it, in `unit`."""
     from report import charts
     from report.pictures import picture
 
@@ -75,7 +75,8 @@ def value_picture(result: LifetimeValueResult) -> dg.MarkdownMetadataValue:
         for name in ("actual", "expected")
     )
     words = "Value of each tenth of customers, and what was expected"
-    return dg.MetadataValue.md(f"{picture(charts.value_tenths(drawn), words)}\n\n{table(tenths)}")
+    tenths_drawn = picture(charts.value_tenths(drawn, unit), words)
+    return dg.MetadataValue.md(f"{tenths_drawn}\n\n{table(tenths)}")
 
 
 def cluster_pictures(assigned: pl.DataFrame) -> dg.MarkdownMetadataValue:

@@ -17,6 +17,7 @@ TODAY = (
     "ml.cluster_assignments",
     "ml.churn_scores",
     "ml.lifetime_values",
+    "ml.model_refusals",
 )
 WHOLE = (
     "ml.model_runs",
@@ -26,11 +27,13 @@ WHOLE = (
     "quality.load_ledger",
     "quality.gate_results",
 )
+CUSTOMERS = "core.dim_customers"
 # Read, but written by the steps before without being their own step.
-LEDGERS = {"ml.model_runs", "quality.gate_results"}
+LEDGERS = {"ml.model_runs", "ml.model_refusals", "quality.gate_results"}
 # Of these the report tells how good they are, which is in the ledger of runs.
 JUDGED = ("ml.recommendations", "ml.category_propensity", "ml.campaign_responses")
-DEPS = [dg.AssetKey(n.split(".")) for n in (*TODAY, *WHOLE, *JUDGED) if n not in LEDGERS]
+READ = (CUSTOMERS, *TODAY, *WHOLE, *JUDGED)
+DEPS = [dg.AssetKey(name.split(".")) for name in READ if name not in LEDGERS]
 
 
 def report_asset(settings: Settings, declarations: Declarations) -> dg.AssetsDefinition:
@@ -67,6 +70,7 @@ def report_asset(settings: Settings, declarations: Declarations) -> dg.AssetsDef
             ReportData(
                 as_of_date=as_of,
                 currency=declarations.business.currency,
+                customer_count=warehouse.counts([CUSTOMERS])[CUSTOMERS],
                 customer_rfm=frames.pop("mart_customer_rfm"),
                 cohort_retention=frames.pop("mart_cohort_retention"),
                 data_note=" ".join(

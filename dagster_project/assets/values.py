@@ -32,7 +32,7 @@ _COLUMNS = ", ".join(dict.fromkeys((*KEY, *READ, *FEATURES)))
 
 
 def value_asset(
-    settings: Settings, predict_value: Callable[..., LifetimeValueResult]
+    settings: Settings, currency: str, predict_value: Callable[..., LifetimeValueResult]
 ) -> dg.AssetsDefinition:
     """``ml.lifetime_values``."""
 
@@ -72,7 +72,10 @@ def value_asset(
                     f"metrics_{horizon}d": dg.MetadataValue.json(run.metrics)
                     for horizon, (run, _) in kept.items()
                 },
-                **{f"tenths_{horizon}d": value_picture(one) for horizon, one in found.items()},
+                **{
+                    f"tenths_{horizon}d": value_picture(one, unit=currency)
+                    for horizon, one in found.items()
+                },
             }
         )
 

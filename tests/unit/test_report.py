@@ -10,6 +10,7 @@ from html.parser import HTMLParser
 import polars as pl
 import pytest
 
+from ml.cluster_candidates import ClusterSettings
 from report import charts, pictures
 from report.page import ReportData, churn_quality, count, money, render, share
 
@@ -54,6 +55,7 @@ SCHEMAS = {
         "metrics": pl.String,
         "is_champion": pl.Boolean,
     },
+    "model_refusals": {"model_name": pl.String, "reason": pl.String},
     "dim_segments": {
         "segment_id": pl.String,
         "segment_name": pl.String,
@@ -222,9 +224,9 @@ ROWS = {
         ("empty", "Empty one", "None.", "rule", "frequency > 99", 4),
     ],
     "segment_scorecard": [
-        ("rfm_at_risk", 20, 0.9, Decimal("1234.56"), 1.0, 0.25, 0.2, None),
-        ("leaving", 4, 0.2, Decimal("2000000"), 0.5, None, 0.5, "rfm_at_risk"),
-        ("cluster_x", 20, 1.0, Decimal("210"), 1.0, 0.25, None, "rfm_at_risk"),
+        ("rfm_at_risk", 20, 0.5, Decimal("1234.56"), 1.0, 0.25, 0.2, None),
+        ("leaving", 4, 0.1, Decimal("2000000"), 0.5, None, 0.5, "rfm_at_risk"),
+        ("cluster_x", 20, 0.5, Decimal("210"), 1.0, 0.25, None, "rfm_at_risk"),
         ("empty", 0, 0.0, Decimal("0"), 0.0, None, None, None),
     ],
     "load_ledger": [
@@ -233,6 +235,7 @@ ROWS = {
     ],
     "gate_results": [
         ("marts", "marts", "mart_x", "in_set", "a", False, 7, datetime.fromisoformat("2018-01-01")),
+        ("marts", "marts", "mart_x", "gone", "a", False, 7, datetime.fromisoformat("2018-01-01")),
         ("marts", "marts", "mart_x", "in_set", "a", True, 0, datetime.fromisoformat("2018-01-02")),
         ("marts", "marts", "mart_y", "between", "b", True, 0, datetime.fromisoformat("2018-01-01")),
         (
@@ -254,7 +257,13 @@ def report_data(rows) -> ReportData:
         table: pl.DataFrame(rows.get(table, []), schema=schema, orient="row")
         for table, schema in SCHEMAS.items()
     }
-    return ReportData(as_of_date=TODAY, currency="USD", data_note="Example & data.", **frames)
+    return ReportData(
+        as_of_date=TODAY,
+        currency="USD",
+        customer_count=40,
+        data_note="Example & data.",
+        **frames,
+    )
 
 
 class Page(HTMLParser):
@@ -337,6 +346,11 @@ def test_a_spread_holds_every_score_once():
     ]
 
 
+def test_no_two_clusters_share_a_colour():
+    positions = range(ClusterSettings().most_k)
+    assert len({charts.cluster_colour(position) for position in positions}) == len(positions)
+
+
 def test_a_picture_stands_alone_and_is_small():
     bands = charts.score_bands(pl.Series([n / 500 for n in range(500)]))
     points = pl.DataFrame({"map_x": range(300), "map_y": range(300), "position": 0})
@@ -355,9 +369,14 @@ def test_words_and_figures(html):
     text = Page(html).text
     assert "Half of the customers have a score of 48% or less; 50% have one of 50% or more." in text
     for said in (
-        "“At risk!” is 90% of your customers and brings 100% of revenue.",
+        "Customers 40 20 bought in the last 365 days",
+        "“At risk!” is 50% of your customers and brings 100% of revenue.",
         "Act first on “Leaving”: 4 customers who spent $2,000,000 in the last 365 days",
+        "with the highest score 90% stopped buying, of all customers 19%.",
         "contained 47% of all who stopped buying",
+        "would have found 10%, knowing it all beforehand 53%.",
+        "“High” is 32% or more, “raised” 23% or more, “low” under 10%;",
+        "Nov 2017 20 50%",
         "in 88 of 100 such pairs",
         "28 $650 $32.50 30 31%",
         "brought in 33% of all sales",
@@ -378,17 +397,29 @@ def test_words_and_figures(html):
         "marts.mart_y between b 12",
     ):
         assert said in text
-    assert "marts.mart_x" not in text, "a rule that passes again is no failure"
+    assert "marts.mart_x" not in text, "a rule that passes again, or is gone, is no failure"
+
+
+def test_words_that_all_groups_share_are_said_once_and_the_best_group_stands_first():
+    dim = [(name, name, "Alike.", "model", f"cluster_name = '{name}'", 1) for name in ("a", "b")]
+    card = [
+        (name, 9, 0.2, Decimal(revenue), 0.1, None, None, None)
+        for name, revenue in zip("ab", (1, 2), strict=True)
+    ]
+    text = Page(render(report_data(ROWS | {"dim_segments": dim, "segment_scorecard": card}))).text
+    assert text.count("Alike.") == 1
+    assert "b 9 20% 10% $2 – – a 9" in text
 
 
 def test_a_first_day_with_nothing_still_gives_a_page():
-    text = Page(render(report_data({}))).text
+    few = {"model_refusals": [("churn_scores", "not enough history: 4 customers")]}
+    text = Page(render(report_data(few))).text
     for said in (
         "no segments yet",
-        "clustering has not run yet",
-        "churn model has not run yet",
-        "No value has been predicted yet",
-        "Neither model has run yet",
+        "There are no such groups yet.",
+        "There is no churn score yet: not enough history: 4 customers.",
+        "No value has been predicted yet.",
+        "Who redeems a coupon is not known yet.",
     ):
         assert said in text
 
@@ -399,6 +430,16 @@ def test_churn_is_told_by_the_model_that_serves():
     assert found.base_rate == METRICS["base_rate"]
     assert found.subjects.rows() == [("rhythm", 0.75), ("orders", 0.25)]
     assert churn_quality(runs.filter(~pl.col("is_champion"))) is None
+
+
+def test_a_risk_can_be_high_where_most_customers_stop_buying():
+    often = json.dumps(METRICS | {"base_rate": 0.6})
+    rows = ROWS | {"model_runs": [("churn_scores", TODAY, often, True)]}
+    for score, word in ((0.76, "high"), (0.74, "raised"), (0.6, ""), (0.42, "low")):
+        leaving = ("leaving", 4, 0.1, Decimal("2000000"), 0.5, None, score, None)
+        text = Page(render(report_data(rows | {"segment_scorecard": [leaving]}))).text
+        assert f"– {score:.0%} {word}".strip() + " Size and revenue share" in text
+        assert ("Act first on “Leaving”" in text) == (word == "high")
 
 
 def test_numbers_say_no_more_than_they_know():
