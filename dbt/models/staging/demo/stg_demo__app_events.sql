@@ -2,7 +2,7 @@ with app_events as (
     select * from {{ source('demo', 'app_events') }}
 )
 
--- Who did it is whom the strongest identifier of the event names, by the order in identity.yml.
+-- Who did it is whom the strongest identifier of the event names, ranked as in identity.yml.
 select
     'demo' as source,
     'app' as platform,

@@ -14,7 +14,7 @@ web_order_lines as (
     select * from {{ source('demo', 'web_order_lines') }}
 ),
 
--- Who bought is whom the strongest identifier of the record names, by the order in identity.yml.
+-- Who bought is whom the strongest identifier of the record names, ranked as in identity.yml.
 at_the_till as (
     select
         receipt_lines.receipt_id as source_order_id,

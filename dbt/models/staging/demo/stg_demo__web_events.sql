@@ -2,7 +2,7 @@ with web_events as (
     select * from {{ source('demo', 'web_events') }}
 )
 
--- Who did it is whom the strongest identifier of the event names, by the order in identity.yml.
+-- Who did it is whom the strongest identifier of the event names, ranked as in identity.yml.
 select
     'demo' as source,
     'web' as platform,
