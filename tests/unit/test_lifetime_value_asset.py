@@ -41,7 +41,7 @@ def test_too_few_customers_are_a_named_outcome_and_the_last_good_rows_stay(tmp_p
     warehouse.write(Write(LIFETIME_VALUES, old))
 
     run = dg.materialize(
-        [value_asset(settings, predict_lifetime_value)], resources={"warehouse": warehouse}
+        [value_asset(settings, "USD", predict_lifetime_value)], resources={"warehouse": warehouse}
     )
 
     (event,) = run.asset_materializations_for_node("lifetime_values")
