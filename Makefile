@@ -18,6 +18,7 @@ dev: .venv/ready  ## the Dagster UI on http://localhost:3000
 
 check: .venv/ready  ## static: style, SQL, layers, imports, definitions
 	$(BIN)/ruff check . && $(BIN)/ruff format --check .
+	$(BIN)/ty check
 	$(BIN)/dsegment prepare
 	$(BIN)/sqlfluff lint --quiet dbt/models dbt/tests dbt/macros
 	$(BIN)/lint-imports
