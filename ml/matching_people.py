@@ -185,7 +185,7 @@ def match_people(
             lesser=pl.min_horizontal("pseudonym_a", "pseudonym_b"),
             greater=pl.max_horizontal("pseudonym_a", "pseudonym_b"),
         )
-        .sort("match_weight", "lesser", "greater", descending=[True, False, False])
+        .sort(-pl.col("match_weight"), "lesser", "greater", "evidence")
         .unique(["first", "second"], keep="first", maintain_order=True)
         .select(
             pseudonym_a="lesser",

@@ -31,6 +31,18 @@ SYLLABLES = tuple("민서준하지우현도예수영은재성혜진승유채원�
 ROADS = ("한강로", "세종대로", "느티나무길", "벚꽃로", "도산대로", "월드컵로", "백범로", "평화로")
 
 
+class Tied:
+    """A model that finds every pair twice, equally probable and with other words, in an order."""
+
+    def __init__(self, model: MatchingModel, order: int) -> None:
+        self._model, self._order = model, order
+
+    def predict(self, *arguments, **named):
+        pairs = self._model.predict(*arguments, **named)
+        again = pairs.with_columns(evidence=pl.lit("again ") + pl.col("evidence"))
+        return pl.concat([pairs, again][:: self._order])
+
+
 def company(homes: int = 220, again: float = 0.35, seed: int = 3) -> pl.DataFrame:
     """People in homes; some are recorded a second time with another phone and a slip."""
     draw = np.random.default_rng(seed)
@@ -585,6 +597,11 @@ def test_people_are_matched_inside_the_vault_and_only_pseudonyms_come_out(connec
     assert model.term_frequencies["key"].str.starts_with("key-").all()
     values = {v for name in names for v in people[name].drop_nulls()}
     assert not any(value in text for text in scores["evidence"] for value in values)
+    one, other = (
+        match_people(connection, [table], Tied(model, order), warehouse=where, threshold=0.5)
+        for order in (1, -1)
+    )
+    assert one.equals(other), "which of two equally probable pairs is told must not be chance"
     tables = connection.sql("SELECT database_name, table_name FROM duckdb_tables()").fetchall()
     assert sorted(tables) == [
         ("memory", "blocked"),
