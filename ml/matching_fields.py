@@ -138,16 +138,16 @@ def levels(field: Field, fields: Sequence[Field]) -> list[Level]:
     """Return the levels of agreement of a field, most alike first, "anything else" last."""
     text = f"{field.name}_text"
     alt = f"{field.name}_alt"
-    exact, no_edit = f"{text}_l = {text}_r", _edits(alt)
+    exact, one_edit = f"{text}_l = {text}_r", _within(alt, 1)
     length = f"least(length({alt}_l), length({alt}_r))"
     if field.kind == "name":
         return [
             Level("exact", exact, 0.80, 0.01),
             Level("reordered", f"{alt}_l = {alt}_r", 0.03, 0.01),
-            Level("near", f"{length} >= 4 AND {no_edit} <= 1", 0.08, 0.02),
+            Level("near", f"{length} >= 4 AND {one_edit}", 0.08, 0.02),
             Level(
                 "similar",
-                f"({length} >= 6 AND {no_edit} <= 2) OR {_likeness(alt)} >= 0.92",
+                f"({length} >= 6 AND {_within(alt, 2)}) OR {_likeness(alt)} >= 0.92",
                 0.04,
                 0.05,
             ),
@@ -160,12 +160,12 @@ def levels(field: Field, fields: Sequence[Field]) -> list[Level]:
         return [
             Level("exact", exact, 0.80, 0.80 if home else 0.02),
             *_exchanged(field, fields),
-            Level("near", f"{length} >= 3 AND {no_edit} <= 1", 0.08, 0.05 if home else 0.02),
+            Level("near", f"{length} >= 3 AND {one_edit}", 0.08, 0.05 if home else 0.02),
             # "J." and "Jane", "Ben" and "Benjamin", one surname of two.
             Level("cut short", _begins(alt), 0.02, 0.02 if home else 0.01),
             Level(
                 "similar",
-                f"({length} >= 6 AND {no_edit} <= 2) OR {_likeness(alt)} >= 0.88",
+                f"({length} >= 6 AND {_within(alt, 2)}) OR {_likeness(alt)} >= 0.88",
                 0.05,
                 0.02 if home else 0.05,
             ),
@@ -182,13 +182,13 @@ def levels(field: Field, fields: Sequence[Field]) -> list[Level]:
         return [
             Level("exact", exact, 0.85, 0.01),
             Level("day and month swapped", swapped, 0.02, 0.001),
-            Level("near", f"{_edits(text)} <= 1", 0.07, 0.01),
-            Level("similar", f"{_edits(text)} <= 2", 0.03, 0.06),
+            Level("near", _within(text, 1), 0.07, 0.01),
+            Level("similar", _within(text, 2), 0.03, 0.06),
             Level("else", None, 0.03, 0.92),
         ]
     if field.kind == "address":
         numbers = f"{field.name}_numbers"
-        few_edits = f"({length} >= 5 AND {no_edit} <= 1) OR ({length} >= 10 AND {no_edit} <= 2)"
+        few_edits = f"({length} >= 5 AND {one_edit}) OR ({length} >= 10 AND {_within(alt, 2)})"
         return [
             Level("exact", f"{alt}_l = {alt}_r", 0.60, 0.85),
             *_exchanged(field, fields),
@@ -212,7 +212,7 @@ def levels(field: Field, fields: Sequence[Field]) -> list[Level]:
     if field.kind == "phone":
         return [
             Level("exact", exact, 0.60, 0.10),
-            Level("near", f"{length} >= 7 AND {no_edit} <= 1", 0.05, 0.01),
+            Level("near", f"{length} >= 7 AND {one_edit}", 0.05, 0.01),
             Level("else", None, 0.35, 0.89),
         ]
     if field.kind == "email":
@@ -220,20 +220,20 @@ def levels(field: Field, fields: Sequence[Field]) -> list[Level]:
         return [
             Level("exact", exact, 0.50, 0.05),
             Level("same part before the @", f"{length} >= 6 AND {alt}_l = {alt}_r", 0.05, 0.01),
-            Level("near", f"{length} >= 8 AND {no_edit} <= 1", 0.10, 0.01),
+            Level("near", f"{length} >= 8 AND {one_edit}", 0.10, 0.01),
             Level("else", None, 0.35, 0.93),
         ]
     if field.kind == "postcode":
         return [
             Level("exact", exact, 0.75, 0.95),
-            Level("near", f"{length} >= 3 AND {no_edit} <= 1", 0.10, 0.02),
+            Level("near", f"{length} >= 3 AND {one_edit}", 0.10, 0.02),
             Level("else", None, 0.15, 0.03),
         ]
     if field.kind in ("street_number", "code"):
         home = field.kind == "street_number"
         return [
             Level("exact", f"{alt}_l = {alt}_r", 0.80, 0.95 if home else 0.05),
-            Level("near", f"{length} >= 2 AND {no_edit} <= 1", 0.08, 0.02),
+            Level("near", f"{length} >= 2 AND {one_edit}", 0.08, 0.02),
             Level("else", None, 0.12, 0.03 if home else 0.93),
         ]
     if field.kind == "times_seen":
@@ -246,7 +246,7 @@ def levels(field: Field, fields: Sequence[Field]) -> list[Level]:
     home = field.kind in SHARED_AT_HOME
     return [
         Level("exact", f"{alt}_l = {alt}_r", 0.75, 0.95 if home else 0.2),
-        Level("near", f"{length} >= 3 AND {no_edit} <= 1", 0.08, 0.02),
+        Level("near", f"{length} >= 3 AND {one_edit}", 0.08, 0.02),
         Level("similar", f"{_likeness(alt)} >= 0.9", 0.05, 0.01 if home else 0.03),
         Level("else", None, 0.12, 0.02 if home else 0.75),
     ]
@@ -418,8 +418,21 @@ def _begins(column: str) -> str:
     return f"(starts_with({column}_l, {column}_r) OR starts_with({column}_r, {column}_l))"
 
 
-def _edits(column: str) -> str:
-    return f"damerau_levenshtein({column}_l, {column}_r)"
+def _within(column: str, edits: int) -> str:
+    """SQL of whether so few edits, one or two, make one text the other.
+
+    Counting edits is most of the work of comparing, and mostly for nothing: they change the length
+    by no more than their number, and one leaves the first half or the second as it is.
+    """
+    left, right = f"{column}_l", f"{column}_r"
+    possible = f"abs(length({left}) - length({right})) <= {edits}"
+    if edits == 1:
+        half = f"(least(length({left}), length({right})) - 1) // 2"
+        possible += (
+            f" AND (left({left}, {half}) = left({right}, {half})"
+            f" OR right({left}, {half}) = right({right}, {half}))"
+        )
+    return f"({possible} AND damerau_levenshtein({left}, {right}) <= {edits})"
 
 
 def _likeness(column: str) -> str:

@@ -481,6 +481,25 @@ def test_exchanged_names_are_one_event(connection, left, right, found):
     assert [level_of(connection, field, fields) for field in fields] == found
 
 
+@pytest.mark.parametrize(("letters", "longest"), [("ab", 7), ("a한", 6)])
+def test_no_pair_within_an_edit_or_two_is_passed_over(connection, letters, longest):
+    """Most pairs are told apart without counting edits; here all are counted."""
+    texts = ["".join(t) for n in range(longest) for t in itertools.product(letters, repeat=n + 1)]
+    connection.register("texts", pl.DataFrame({"text": texts}))
+    field = Field("born", "birth_date")
+    within = {level.name: level.sql for level in levels(field, [field])}
+    counted = connection.execute(
+        f"SELECT damerau_levenshtein(born_text_l, born_text_r) AS edits,"
+        f" bool_and({within['near']}), bool_or({within['near']}),"
+        f" bool_and({within['similar']}), bool_or({within['similar']}) FROM"
+        " (SELECT l.text AS born_text_l, r.text AS born_text_r FROM texts AS l, texts AS r)"
+        " GROUP BY edits ORDER BY edits"
+    ).fetchall()
+    assert len(counted) > longest
+    for edits, *found in counted:
+        assert found == [edits <= 1] * 2 + [edits <= 2] * 2
+
+
 def test_of_a_pasted_page_the_beginning_is_compared(connection):
     field = Field("note", "text")
     seen_as(connection, [field], ["x" * 300 + "a"], ["x" * 300 + "b"])
