@@ -19,6 +19,7 @@ from dagster._core.definitions.data_version import (
 )
 from dagster._core.storage.asset_check_execution_record import AssetCheckExecutionRecord
 
+from dagster_project.assets.identity import MATCH_MODEL_KEY, kept_version
 from dagster_project.assets.landing import anything_to_land, landing_keys
 from dagster_project.dead_runs import close_dead_runs
 from dagster_project.definitions import build_defs
@@ -61,7 +62,7 @@ def refresh(
         made = 0
         if _out_of_date(graph, instance) & landed or anything_to_land(settings, declarations):
             made = _make(defs, instance, landed)
-        stale = _out_of_date(graph, instance, forced)
+        stale = _out_of_date(graph, instance, {*forced, *exchanged_models(settings, instance)})
         if stale:
             # A newer version may write tables that this warehouse does not have.
             warehouse_of(settings).ensure_tables()
@@ -125,6 +126,13 @@ def _out_of_date(
     if not roots:
         return set()
     return dg.AssetSelection.assets(*roots).downstream().resolve(graph) & made.keys()
+
+
+def exchanged_models(settings: Settings, instance: dg.DagsterInstance) -> set[dg.AssetKey]:
+    """The matching model, if its files are not those that the last run left."""
+    tags = _made_with(instance, [MATCH_MODEL_KEY])[MATCH_MODEL_KEY]
+    is_kept = tags.get(DATA_VERSION_TAG) == kept_version(settings)
+    return set() if is_kept else {MATCH_MODEL_KEY}
 
 
 def _made_with(

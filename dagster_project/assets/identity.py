@@ -80,15 +80,15 @@ def identity_assets(settings: Settings, declarations: Declarations) -> list[dg.A
     def match_records(
         context: dg.AssetExecutionContext, warehouse: Warehouse
     ) -> Iterator[dg.MaterializeResult]:
-        rows, trained = pl.DataFrame(schema=[c.name for c in MATCH_SCORES.columns]), "none"
+        rows = pl.DataFrame(schema=[c.name for c in MATCH_SCORES.columns])
         tables = person_tables(settings, declarations)
         if tables and warehouse.counts([_name(PEOPLE)]) and _has_profiles(warehouse):
-            scores, trained = _match(context, warehouse, settings, tables)
+            scores = _match(context, warehouse, settings, tables)
             rows = rows if scores is None else scores
         warehouse.write(Write(MATCH_SCORES, rows))
         yield dg.MaterializeResult(
             asset_key=MATCH_MODEL_KEY,
-            data_version=dg.DataVersion(trained),
+            data_version=dg.DataVersion(kept_version(settings)),
             metadata={"parameters": str(settings.matching_dir / PARAMETERS)},
         )
         yield dg.MaterializeResult(
@@ -174,8 +174,8 @@ def _match(
     warehouse: Warehouse,
     settings: Settings,
     tables: Sequence["PersonTable"],
-) -> tuple[pl.DataFrame | None, str]:
-    """Scored pairs, and the hash of the parameters that scored them; none where none can be."""
+) -> pl.DataFrame | None:
+    """Scored pairs; none where no model can be trained."""
     from ml.matching_people import match_people
 
     least = warehouse.read(_name(MATCHING_RULES))["suggest_above"].item()
@@ -184,13 +184,13 @@ def _match(
             _train_once(connection, tables, settings)
         except MatchingError as refused:
             context.log.warning(f"No records were matched: {refused}.")
-            return None, "none"
-        model, trained = _frozen_model(settings)
+            return None
+        model, trained = _frozen_model(settings), kept_version(settings)
         found = match_people(connection, tables, model, threshold=least)
     as_of = warehouse.as_of()
     context.log.info(f"{found.height:,} pairs of people are alike, by model {trained}.")
     _record(warehouse, model, trained, settings)
-    return found.with_columns(model_run_id=pl.lit(trained), as_of_date=pl.lit(as_of)), trained
+    return found.with_columns(model_run_id=pl.lit(trained), as_of_date=pl.lit(as_of))
 
 
 def _train_once(
@@ -208,8 +208,8 @@ def _train_once(
     write_text(settings.matching_dir / PARAMETERS, model.to_json())
 
 
-def _frozen_model(settings: Settings) -> tuple["MatchingModel", str]:
-    """The kept model and its hash.
+def _frozen_model(settings: Settings) -> "MatchingModel":
+    """The kept model.
 
     One that cannot be read stops the run: to go on without it would part all whom it has joined.
     """
@@ -219,14 +219,22 @@ def _frozen_model(settings: Settings) -> tuple["MatchingModel", str]:
     frequencies = settings.matching_dir / FREQUENCIES
     try:
         text = parameters.read_text(encoding="utf-8")
-        trained = hashlib.sha256(text.encode() + frequencies.read_bytes()).hexdigest()[:16]
-        return MatchingModel.from_json(text, pl.read_parquet(frequencies)), trained
+        return MatchingModel.from_json(text, pl.read_parquet(frequencies))
     except (MatchingError, OSError, UnicodeError, pl.exceptions.ComputeError) as error:
         raise dg.Failure(
             f"The matching model kept in {settings.matching_dir} cannot be used: {error}. Put the "
             "file back as it was, or `dsegment train-matching` sets the model aside and learns a "
             "new one. Nobody was parted."
         ) from error
+
+
+def kept_version(settings: Settings) -> str:
+    """The hash of the kept model's files, which names its run; `none` where none is kept."""
+    files = [settings.matching_dir / name for name in (PARAMETERS, FREQUENCIES)]
+    if not files[0].exists():
+        return "none"
+    kept = b"".join(file.read_bytes() for file in files if file.exists())
+    return hashlib.sha256(kept).hexdigest()[:16]
 
 
 def forget_model(settings: Settings) -> None:
@@ -237,13 +245,16 @@ def forget_model(settings: Settings) -> None:
 
 
 def _record(warehouse: Warehouse, model: "MatchingModel", trained: str, settings: Settings) -> None:
-    """The model's row in ``ml.model_runs``, under the name that the scores carry."""
+    """The model's row in ``ml.model_runs``, under the name that the scores carry.
+
+    One that was set aside and put back serves again.
+    """
     from ml.model_runs import ModelRun
 
-    known = warehouse.read(
-        "select 1 from ml.model_runs where model_run_id = $run", {"run": trained}
+    serving = warehouse.read(
+        "select 1 from ml.model_runs where model_run_id = $run and is_champion", {"run": trained}
     )
-    if known.height:
+    if serving.height:
         return
     run = ModelRun(
         model_run_id=trained,

@@ -8,9 +8,15 @@ import polars as pl
 import pytest
 from pipeline import copied
 
-from dagster_project.assets.identity import MATCH_MODEL_KEY, PARAMETERS, forget_model
+from dagster_project.assets.identity import (
+    MATCH_MODEL_KEY,
+    PARAMETERS,
+    forget_model,
+    kept_version,
+)
 from dagster_project.definitions import build_defs
 from dagster_project.prepare import prepare_home
+from dagster_project.refresh import exchanged_models
 from dagster_project.resources import export_environment, warehouse_of
 from dagster_project.settings import Settings
 from dagster_project.tables import MATCH_SCORES
@@ -22,6 +28,7 @@ STITCHED = (
     .upstream()
     .required_multi_asset_neighbors()
 )
+MATCHING = dg.AssetSelection.assets(MATCH_MODEL_KEY).required_multi_asset_neighbors()
 HISTORY = "from identity.person_identifier_history order by all"
 CROWD = 100_000
 
@@ -124,6 +131,26 @@ def test_a_new_warehouse_takes_up_the_history_and_a_forgotten_model_is_trained_a
     assert parameters.read_text() == first, "the same records train the same model"
 
 
+def test_a_model_that_is_put_back_is_seen_and_serves_again(
+    stitched: Settings, tmp_path: Path
+) -> None:
+    home = copied(stitched, tmp_path / "home")
+    parameters = home.matching_dir / PARAMETERS
+    former = parameters.read_text()
+    for text in (former.replace('"seed": ', '"seed": 1'), former):
+        parameters.write_text(text)
+        export_environment(home)
+        with dg.DagsterInstance.get() as instance:
+            assert exchanged_models(home, instance) == {MATCH_MODEL_KEY}
+            stitch(home, MATCHING)
+            assert exchanged_models(home, instance) == set()
+        serving = warehouse_of(home).read(
+            "select model_run_id from ml.model_runs"
+            " where model_name = 'match_scores' and is_champion"
+        )
+        assert serving.rows() == [(kept_version(home),)]
+
+
 def test_a_kept_model_that_cannot_be_read_stops_the_run_and_parts_nobody(
     stitched: Settings, tmp_path: Path
 ) -> None:
@@ -135,7 +162,6 @@ def test_a_kept_model_that_cannot_be_read_stops_the_run_and_parts_nobody(
     text = parameters.read_text()
     for wrong in (text[:-9], text.replace('"format": ', '"format": 1')):
         parameters.write_text(wrong)
-        matching = dg.AssetSelection.assets(MATCH_MODEL_KEY).required_multi_asset_neighbors()
         with pytest.raises(dg.Failure, match="train-matching"):
-            stitch(home, matching)
+            stitch(home, MATCHING)
         assert warehouse_of(home).read(scores).equals(before)
