@@ -172,7 +172,8 @@ def render(data: ReportData) -> str:
         refusals=dict(data.model_refusals.select("model_name", "reason").iter_rows()),
         quality=_quality(data),
         specs={name: _json(spec) for name, spec in specs.items()},
-        vega=vl_convert.javascript_bundle(),  # ty: ignore[missing-argument]  its stub says more
+        # Its stub demands an argument that it can do without.
+        vega=vl_convert.javascript_bundle(),  # ty: ignore[missing-argument]
     )
 
 
