@@ -83,5 +83,6 @@ qualify row_number() over (
         coalesce(other_person_id_before = person_id_to, false) desc,
         first_seen_at asc nulls last,
         pseudonym_a asc,
-        pseudonym_b asc
+        pseudonym_b asc,
+        reason asc
 ) = 1
