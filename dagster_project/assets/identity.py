@@ -199,13 +199,14 @@ def _train_once(
     """Keep a trained model the first time, and after `dsegment train-matching`."""
     from ml.matching_people import train_on_people
 
-    if (settings.matching_dir / PARAMETERS).exists():
+    parameters, frequencies = _kept_files(settings)
+    if parameters.exists():
         return
     model = train_on_people(connection, tables)
     settings.matching_dir.mkdir(parents=True, exist_ok=True)
-    model.term_frequencies.write_parquet(settings.matching_dir / FREQUENCIES)
+    model.term_frequencies.write_parquet(frequencies)
     # Last: with it the model counts as kept.
-    write_text(settings.matching_dir / PARAMETERS, model.to_json())
+    write_text(parameters, model.to_json())
 
 
 def _frozen_model(settings: Settings) -> "MatchingModel":
@@ -215,8 +216,7 @@ def _frozen_model(settings: Settings) -> "MatchingModel":
     """
     from ml.matching import MatchingModel
 
-    parameters = settings.matching_dir / PARAMETERS
-    frequencies = settings.matching_dir / FREQUENCIES
+    parameters, frequencies = _kept_files(settings)
     try:
         text = parameters.read_text(encoding="utf-8")
         return MatchingModel.from_json(text, pl.read_parquet(frequencies))
@@ -230,7 +230,7 @@ def _frozen_model(settings: Settings) -> "MatchingModel":
 
 def kept_version(settings: Settings) -> str:
     """The hash of the kept model's files, which names its run; `none` where none is kept."""
-    files = [settings.matching_dir / name for name in (PARAMETERS, FREQUENCIES)]
+    files = _kept_files(settings)
     if not files[0].exists():
         return "none"
     kept = b"".join(file.read_bytes() for file in files if file.exists())
@@ -239,9 +239,14 @@ def kept_version(settings: Settings) -> str:
 
 def forget_model(settings: Settings) -> None:
     """Set the kept parameters aside, under the name `former`, so that the next run trains anew."""
-    for kept in (settings.matching_dir / name for name in (PARAMETERS, FREQUENCIES)):
+    for kept in _kept_files(settings):
         if kept.exists():
             kept.replace(kept.with_name(f"former_{kept.name}"))
+
+
+def _kept_files(settings: Settings) -> tuple[Path, Path]:
+    """Where the parameters and the term frequencies are kept."""
+    return settings.matching_dir / PARAMETERS, settings.matching_dir / FREQUENCIES
 
 
 def _record(warehouse: Warehouse, model: "MatchingModel", trained: str, settings: Settings) -> None:
